@@ -1,1 +1,23 @@
+//! The task engine: documents with traps, questions over them, and grading by rule.
+//!
+//! Everything here is a pure function of its inputs, in integers: the same [`lode_proto::task::TaskSpec`]
+//! and [`family::Library`] give the same bytes on every machine. The flow:
+//!
+//! ```text
+//! TaskSpec ─► generate ─► (Task, AnswerKey)          Task ─► prompt() ─► the model's completion
+//!   seed      world, statements, traps, questions,                            │
+//!             constraints, solver, proofs            grade(&Task, &AnswerKey, completion) ─► Verdict
+//! ```
+//!
+//! [`types::Task`] is public and says nothing about the seed; [`types::AnswerKey`] is secret until
+//! the task is sealed. `longdoc` is the family of long documents.
+#![forbid(unsafe_code)]
 
+pub mod check;
+pub mod family;
+pub mod number;
+pub mod query;
+pub mod types;
+
+/// Version of the generator and the grader whose output this build gives. 0 promises nothing.
+pub const ENGINE_VERSION: u32 = 0;

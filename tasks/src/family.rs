@@ -1,0 +1,163 @@
+//! Task families and what they read: domain files and inputs, by content hash.
+
+use std::collections::BTreeMap;
+
+use lode_proto::{
+    id::Hash,
+    task::{DomainRef, Profile, TaskSpec},
+};
+
+use crate::types::{AnswerKey, Task, Verdict};
+
+/// Most derived sub-seeds that a generator tries before it gives up on a seed.
+pub const MAX_TRIES: u32 = 64;
+
+/// The generator found no task it could prove sound: a recorded outcome, not an error of anyone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no provable task in {tries} tries; the last one failed on: {last}")]
+pub struct Exhausted {
+    /// Sub-seeds tried.
+    pub tries: u32,
+    /// What the last one violated.
+    pub last: String,
+}
+
+/// Why a task could not be generated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GenerateError {
+    /// A property of the seed; the counter is recorded as exhausted.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
+    /// No such family in this build.
+    #[error("unknown task family {0:?}: this build knows {known}", known = "longdoc")]
+    UnknownFamily(String),
+    /// Made by another version of the engine.
+    #[error("task engine version {asked} was asked for, this build has {have}")]
+    EngineVersion {
+        /// In the specification.
+        asked: u32,
+        /// [`crate::ENGINE_VERSION`].
+        have: u32,
+    },
+    /// The family does not make this profile.
+    #[error("family {family} has no profile {profile}")]
+    UnsupportedProfile {
+        /// Family name.
+        family: String,
+        /// The profile asked for.
+        profile: Profile,
+    },
+    /// The library has no file of this hash.
+    #[error("domain {name} with hash {hash} is not in the library: add its file, or ask for one of: {known}")]
+    UnknownDomain {
+        /// Name in the specification.
+        name: String,
+        /// Hash in the specification.
+        hash: Hash,
+        /// Names and short hashes of those that are there.
+        known: String,
+    },
+    /// The task takes no inputs, or other ones.
+    #[error("family {family} takes {expected} inputs, the specification names {got}")]
+    Inputs {
+        /// Family name.
+        family: String,
+        /// How many it takes.
+        expected: usize,
+        /// How many are named.
+        got: usize,
+    },
+    /// The generator broke its own rules; a defect of this build.
+    #[error("the engine broke an invariant: {0}; please report it with the domain file and the seed")]
+    Internal(String),
+}
+
+/// Why a domain file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DomainError {
+    /// Not TOML, or not of the expected shape.
+    #[error("domain {name}, line {line}: {message}")]
+    Syntax {
+        /// File stem.
+        name: String,
+        /// From 1; 0 where unknown.
+        line: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// Well-formed, but unusable.
+    #[error("domain {name}, {place}: {message}")]
+    Content {
+        /// File stem.
+        name: String,
+        /// Which part, for example `attributes.employees`.
+        place: String,
+        /// What is wrong there and what is expected.
+        message: String,
+    },
+    /// Larger than the limit.
+    #[error("domain {name} has {got} bytes, at most {limit} are allowed")]
+    TooLarge {
+        /// File stem.
+        name: String,
+        /// Measured, bytes.
+        got: usize,
+        /// Limit, bytes.
+        limit: usize,
+    },
+    /// No domain of that name.
+    #[error("unknown domain {name:?}: known are {known}")]
+    Unknown {
+        /// As asked.
+        name: String,
+        /// Those there are.
+        known: String,
+    },
+}
+
+/// A kind of task: how to make one and how to grade an attempt at it.
+pub trait Family: Send + Sync {
+    /// Its name in specifications.
+    fn name(&self) -> &'static str;
+
+    /// A pure function of its inputs: the same specification and library give the same bytes.
+    ///
+    /// # Errors
+    /// [`GenerateError::Exhausted`] is an outcome of the seed and is recorded; the others say what
+    /// is wrong with the specification or missing from the library.
+    fn generate(&self, spec: &TaskSpec, library: &Library) -> Result<(Task, AnswerKey), GenerateError>;
+
+    /// Grades the bytes of one completion by rule. Never fails: bytes that cannot be read are a
+    /// verdict, too.
+    fn grade(&self, task: &Task, key: &AnswerKey, completion: &[u8]) -> Verdict;
+}
+
+/// Domain files and inputs by content hash: all that generation reads besides the specification.
+#[derive(Debug, Clone, Default)]
+pub struct Library {
+    pub(crate) domains: BTreeMap<Hash, Entry>,
+}
+
+/// A domain file as it stands in the library.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Library {
+    /// The hashes and names of every domain, sorted by hash.
+    #[must_use]
+    pub fn domains(&self) -> Vec<DomainRef> {
+        self.domains
+            .iter()
+            .map(|(hash, entry)| DomainRef { name: entry.name.clone(), hash: *hash })
+            .collect()
+    }
+
+    /// The bytes of a domain file, for a bundle.
+    #[must_use]
+    pub fn domain_bytes(&self, hash: Hash) -> Option<&[u8]> {
+        self.domains.get(&hash).map(|entry| entry.bytes.as_slice())
+    }
+}

@@ -1,0 +1,1 @@
+//! Number formats: writing and finding them.
