@@ -1,0 +1,66 @@
+//! Every limit of the protocol, in one place, each with its unit.
+//!
+//! A refusal that comes from one of these names the measured value and the limit.
+
+/// Largest value the codec will encode or decode, bytes.
+pub const MAX_ENCODED_BYTES: usize = 16 * 1024 * 1024;
+/// Largest request or reply on `/lode/mine/1` and `/lode/verify/1`, bytes.
+pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Largest payload of one envelope, bytes: a message less its header.
+pub const MAX_PAYLOAD_BYTES: usize = MAX_MESSAGE_BYTES - 1024;
+/// Largest completion accepted, bytes.
+pub const MAX_COMPLETION_BYTES: usize = 256 * 1024;
+/// Largest public task in a lease, canonical bytes.
+pub const MAX_TASK_BYTES: usize = 1024 * 1024;
+/// Most generated tokens of one attempt.
+pub const MAX_COMPLETION_TOKENS: u32 = 32_768;
+/// Attempts in a group, unless the campaign says otherwise.
+pub const DEFAULT_GROUP_SIZE: u32 = 8;
+/// Most attempts in a group.
+pub const MAX_GROUP_SIZE: u32 = 64;
+/// Leases that one task may be given out under before it is sealed without a complete group.
+pub const MAX_LEASES_PER_TASK: u32 = 3;
+/// Groups that one miner may hold at a time.
+pub const MAX_LEASES_PER_MINER: u32 = 4;
+/// Leases named in one heartbeat.
+pub const MAX_HEARTBEAT_LEASES: usize = 64;
+/// A lease's time, milliseconds, unless the campaign says otherwise.
+pub const DEFAULT_LEASE_MS: u64 = 10 * 60 * 1000;
+/// A verifier's time for one grading job, milliseconds, before the next verifier is asked.
+pub const DEFAULT_JOB_MS: u64 = 60 * 1000;
+/// Time for verifiers to commit or to reveal beacon nonces, milliseconds.
+pub const DEFAULT_BEACON_MS: u64 = 60 * 1000;
+/// Time for verifiers to co-sign a finished bundle, milliseconds.
+pub const DEFAULT_COSIGN_MS: u64 = 5 * 60 * 1000;
+/// Longest free text in a message (software names, reasons), bytes.
+pub const MAX_TEXT_BYTES: usize = 1024;
+/// Miners admitted to a network at once.
+pub const MAX_MINERS: usize = 100_000;
+/// Verifiers admitted to a network.
+pub const MAX_VERIFIERS: usize = 64;
+/// Established connections that one node accepts.
+pub const MAX_CONNECTIONS: u32 = 16_384;
+/// Established connections that one peer may hold with a node.
+pub const MAX_CONNECTIONS_PER_PEER: u32 = 4;
+/// Requests that one peer may have in flight with a node.
+pub const MAX_STREAMS_PER_PEER: usize = 64;
+/// Time until a request without an answer fails, milliseconds.
+pub const REQUEST_TIMEOUT_MS: u64 = 30 * 1000;
+/// Time between two asks for work when there is none, milliseconds, as advised by the coordinator.
+pub const DEFAULT_RETRY_AFTER_MS: u64 = 500;
+/// One chunk of a bundle file on `/lode/bundle/1`, bytes.
+pub const BUNDLE_CHUNK_BYTES: u64 = 1024 * 1024;
+/// Largest `manifest.json`, bytes.
+pub const MAX_MANIFEST_BYTES: usize = 16 * 1024 * 1024;
+/// Largest single file of a bundle, bytes.
+pub const MAX_BUNDLE_FILE_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+/// Files in a bundle.
+pub const MAX_BUNDLE_FILES: usize = 10_000;
+/// Largest domain file, bytes.
+pub const MAX_DOMAIN_BYTES: usize = 1024 * 1024;
+/// Tasks in one epoch.
+pub const MAX_EPOCH_TASKS: u64 = 1_000_000;
+/// Paragraphs in one task.
+pub const MAX_PARAGRAPHS: usize = 2_000;
+/// Trace steps that the parser reads; a longer trace is a format failure.
+pub const MAX_TRACE_STEPS: usize = 400;

@@ -1,0 +1,169 @@
+//! `/lode/mine/1`: what a miner asks and what it is told. Every call is started by the miner.
+//!
+//! ```text
+//! Join ─► Lease ─► (generate all attempts) ─► Commit ─► Submit × group ─► Lease …
+//!            └── Heartbeat while at work; HandBack when it cannot finish
+//! ```
+//!
+//! A request travels in an [`crate::envelope::Envelope`] of [`MineRequest`], a reply as the plain
+//! encoding of [`MineReply`] on the same authenticated stream. Requests may be sent again after a
+//! lost reply: a commitment or attempt that was accepted before gets the first answer again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    attempt::{Attempt, GroupCommit},
+    envelope::Envelope,
+    id::{LeaseId, PolicyId, TaskId},
+    payload,
+    policy::PolicyCard,
+    refusal::Refusal,
+};
+
+/// A miner's request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MineRequest {
+    /// Makes the miner and a policy of its known. May be repeated, for example with a new policy.
+    Join {
+        /// An [`AccountBinding`] signed by the account key; without one the node key is the account.
+        account: Option<Envelope>,
+        /// The policy it will run.
+        card: PolicyCard,
+        /// Name and version of the software, for people.
+        software: String,
+    },
+    /// Asks for a task.
+    Lease {
+        /// The policy it will be answered with.
+        policy: PolicyId,
+    },
+    /// Says that the miner is still at work on these, and asks which are over.
+    Heartbeat {
+        /// Leases the miner holds.
+        leases: Vec<LeaseId>,
+    },
+    /// Commits to all attempts of a group.
+    Commit(GroupCommit),
+    /// Uploads one attempt.
+    Submit(Attempt),
+    /// Gives a lease back unanswered.
+    HandBack {
+        /// The lease.
+        lease: LeaseId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Asks for the miner's own figures.
+    Status,
+}
+
+/// An account key's word that a node key works for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountBinding {
+    /// The node.
+    pub node: crate::key::PublicKey,
+}
+
+payload!(MineRequest => "lode/1/mine", AccountBinding => "lode/1/account");
+
+/// A task to answer.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Its id; attempts are bound to it.
+    pub id: LeaseId,
+    /// The epoch.
+    pub epoch: u64,
+    /// The task's id, to check `task` against.
+    pub task_id: TaskId,
+    /// The public task, canonical bytes (`lode_tasks::Task`).
+    pub task: Vec<u8>,
+    /// One sampling seed for each attempt of the group.
+    pub attempt_seeds: Vec<[u8; 32]>,
+    /// Most tokens to generate for one attempt.
+    pub max_completion_tokens: u32,
+    /// Time left on the coordinator's clock when it answered, milliseconds.
+    pub remaining_ms: u64,
+}
+
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Lease({}, task {}, {} attempts, {} ms left)",
+            self.id.short(),
+            self.task_id.short(),
+            self.attempt_seeds.len(),
+            self.remaining_ms
+        )
+    }
+}
+
+/// Why there is no task at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoWork {
+    /// No epoch is open, or its beacon is not fixed yet.
+    NotOpen,
+    /// All tasks of the epoch are given out.
+    AllLeased,
+    /// The epoch is being closed.
+    Closing,
+    /// The operator paused the campaign.
+    Paused,
+    /// The campaign is over; the miner may stop.
+    Finished,
+}
+
+/// A miner's own figures, as the coordinator has them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MinerStatus {
+    /// Attempts accepted.
+    pub accepted: u64,
+    /// Credits, thousandths.
+    pub credits_milli: u64,
+    /// Leases held now.
+    pub leases: u32,
+    /// Leases that ran out.
+    pub expired: u64,
+}
+
+/// The answer to a [`MineRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MineReply {
+    /// Joined.
+    Joined {
+        /// The genesis envelope, so that the miner can check the network it was told to join.
+        genesis: Envelope,
+        /// Highest sequence accepted from this key; the next must be above it.
+        last_sequence: u64,
+    },
+    /// A task.
+    Lease(Box<Lease>),
+    /// None now.
+    NoWork {
+        /// Why.
+        reason: NoWork,
+        /// When to ask again, milliseconds from now.
+        retry_after_ms: u64,
+    },
+    /// Answer to a heartbeat.
+    Alive {
+        /// Leases of the request that are over; stop work on them.
+        cancelled: Vec<LeaseId>,
+    },
+    /// The commitment is on record.
+    Committed {
+        /// The lease.
+        lease: LeaseId,
+        /// Time left to upload, milliseconds.
+        remaining_ms: u64,
+    },
+    /// The attempt is on record: a signed [`crate::attempt::Receipt`].
+    Receipt(Envelope),
+    /// The lease is given back.
+    HandedBack,
+    /// The miner's figures.
+    Status(MinerStatus),
+    /// Refused.
+    Refused(Refusal),
+}
