@@ -28,7 +28,7 @@ pub enum MineRequest {
         /// An [`AccountBinding`] signed by the account key; without one the node key is the account.
         account: Option<Envelope>,
         /// The policy it will run.
-        card: PolicyCard,
+        card: Box<PolicyCard>,
         /// Name and version of the software, for people.
         software: String,
     },

@@ -104,6 +104,7 @@ pub fn draw_rank(beacon: &Hash, group_commit: &Hash, verifier: &PublicKey) -> Ha
 }
 
 /// The noise of one position for all tokens: [`Noise::gumbel`] is random access.
+#[derive(Debug)]
 pub struct Noise(blake3::OutputReader);
 
 impl Noise {
