@@ -1,3 +1,219 @@
-//! Constraints as properties of the artifact.
+//! Constraints as properties of the artifact alone.
+//!
+//! Words are runs of non-space characters. Terms are compared as whole tokens (runs of letters and
+//! digits), in any case, so `Volt Link.` holds `volt link` and `Volt Linkage` does not.
+
+use crate::{number, types::Check};
+
 /// Smallest modulus of a constraint: with a smaller one, guessing pays.
 pub const MIN_MODULUS: i64 = 50;
+
+/// Whether the artifact satisfies the check.
+#[must_use]
+pub fn holds(check: &Check, artifact: &str) -> bool {
+    match check {
+        Check::WordCount(words) => artifact.split_whitespace().count() == usize::from(*words),
+        Check::Contains(forms) => {
+            forms.iter().any(|form| find_term(artifact, form, 0).is_some())
+        }
+        Check::ContainsNumber(n) => holds_number(artifact, n.checked_mul(1000)),
+        Check::ContainsDecimal(milli) => holds_number(artifact, Some(*milli)),
+        Check::Equation { a, b } => equations(artifact) == [(*a, *b, a.saturating_add(*b))],
+        Check::Acrostic(letters) => {
+            let firsts: String =
+                words(artifact).take(letters.chars().count()).filter_map(initial).collect();
+            firsts == *letters
+        }
+        Check::ForbiddenLetter(letter) => {
+            !artifact.chars().flat_map(char::to_lowercase).any(|c| c == *letter)
+        }
+        Check::Order(terms) => {
+            let mut from = 0;
+            for forms in terms {
+                let next = forms.iter().filter_map(|form| find_term(artifact, form, from)).min();
+                let Some(end) = next else { return false };
+                from = end;
+            }
+            true
+        }
+        Check::DigitSum(sum) => digit_sum(artifact) == *sum,
+        Check::WordLengths(lengths) => {
+            let found: Vec<usize> = words(artifact).take(lengths.len()).map(letters).collect();
+            found.len() == lengths.len()
+                && found.iter().zip(lengths).all(|(have, want)| *have == usize::from(*want))
+        }
+        Check::Alphabetical(count) => {
+            let firsts: Vec<String> =
+                words(artifact).take(usize::from(*count)).map(sort_key).collect();
+            firsts.len() == usize::from(*count)
+                && firsts.iter().all(|word| !word.is_empty())
+                && firsts.windows(2).all(|pair| pair[0] <= pair[1])
+        }
+        Check::SentenceCount(count) => {
+            artifact.trim_end().ends_with('.')
+                && words(artifact).filter(|word| word.ends_with('.')).count()
+                    == usize::from(*count)
+        }
+        Check::EndsWith(word) => {
+            words(artifact).next_back().is_some_and(|last| sort_key(last) == *word)
+        }
+    }
+}
+
+/// What the artifact has instead, for a reason: "it has 9 words, 12 are asked for".
+#[must_use]
+pub fn explain(check: &Check, artifact: &str) -> String {
+    match check {
+        Check::WordCount(count) => format!(
+            "it has {} words, {count} are asked for",
+            artifact.split_whitespace().count()
+        ),
+        Check::Contains(forms) => {
+            format!("it lacks {:?}", forms.first().map_or("", String::as_str))
+        }
+        Check::ContainsNumber(n) => format!("it lacks the number {n}"),
+        Check::ContainsDecimal(milli) => format!("it lacks the number {}", number::decimal(*milli)),
+        Check::Equation { a, b } => format!(
+            "it has {} equations; exactly one, {a}+{b}={}, is asked for",
+            equations(artifact).len(),
+            a.saturating_add(*b)
+        ),
+        Check::Acrostic(letters) => format!("its first words do not spell {letters}"),
+        Check::ForbiddenLetter(letter) => format!("it holds the letter {letter:?}"),
+        Check::Order(_) => "its terms are missing or in another order".to_owned(),
+        Check::DigitSum(sum) => {
+            format!("its digits add up to {}, {sum} is asked for", digit_sum(artifact))
+        }
+        Check::WordLengths(lengths) => {
+            format!("its first words do not have {lengths:?} letters")
+        }
+        Check::Alphabetical(count) => {
+            format!("its first {count} words are not in alphabetical order")
+        }
+        Check::SentenceCount(count) => format!("it does not have {count} sentences"),
+        Check::EndsWith(word) => format!("it does not end with {word:?}"),
+    }
+}
+
+/// Byte offset after the first whole-token occurrence of `term` in `text` that begins at or after
+/// `from`, in any case. Between two tokens of a term, any run of characters that are neither
+/// letters nor digits may stand, except where the term has digits and points (`4.5`).
+#[must_use]
+pub fn find_term(text: &str, term: &str, from: usize) -> Option<usize> {
+    let wanted: Vec<&str> = tokens(term).map(|(_, token)| token).collect();
+    let (first, rest) = wanted.split_first()?;
+    let mut stream = tokens(text).filter(|(start, _)| *start >= from);
+    while let Some((start, token)) = stream.next() {
+        if !same(token, first) {
+            continue;
+        }
+        let mut end = start + token.len();
+        let mut ahead = stream.clone();
+        let matches = rest.iter().all(|want| {
+            ahead.next().is_some_and(|(at, token)| {
+                end = at + token.len();
+                same(token, want)
+            })
+        });
+        if matches {
+            return Some(end);
+        }
+    }
+    None
+}
+
+fn same(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b)
+        || (!a.is_ascii()
+            && a.chars().flat_map(char::to_lowercase).eq(b.chars().flat_map(char::to_lowercase)))
+}
+
+/// Runs of letters and digits with their byte offsets.
+fn tokens(text: &str) -> impl Iterator<Item = (usize, &str)> + Clone {
+    let mut rest = 0;
+    std::iter::from_fn(move || {
+        let tail = &text[rest..];
+        let start = rest + tail.find(char::is_alphanumeric)?;
+        let token = &text[start..];
+        let length = token.find(|c: char| !c.is_alphanumeric()).unwrap_or(token.len());
+        rest = start + length;
+        Some((start, &text[start..start + length]))
+    })
+}
+
+fn words(text: &str) -> impl DoubleEndedIterator<Item = &str> {
+    text.split_whitespace()
+}
+
+fn initial(word: &str) -> Option<char> {
+    word.chars().find(|c| c.is_alphabetic()).and_then(|c| c.to_uppercase().next())
+}
+
+fn letters(word: &str) -> usize {
+    word.chars().filter(|c| c.is_alphabetic()).count()
+}
+
+/// Letters and digits of a word in lower case.
+fn sort_key(word: &str) -> String {
+    word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+fn digit_sum(text: &str) -> i64 {
+    text.chars().filter_map(|c| c.to_digit(10)).map(i64::from).sum()
+}
+
+fn holds_number(artifact: &str, milli: Option<i64>) -> bool {
+    milli.is_some_and(|milli| number::find(artifact).iter().any(|found| found.milli == milli))
+}
+
+/// Every `A+B=C` in the text, right or wrong; a space is allowed around each sign.
+fn equations(text: &str) -> Vec<(i64, i64, i64)> {
+    let numbers = number::find(text);
+    let between = |left: &number::Found, right: &number::Found, sign: &str| {
+        text.get(left.end..right.start).is_some_and(|gap| gap.trim_matches(' ') == sign)
+    };
+    numbers
+        .windows(3)
+        .filter(|n| between(&n[0], &n[1], "+") && between(&n[1], &n[2], "="))
+        .map(|n| (n[0].milli / 1000, n[1].milli / 1000, n[2].milli / 1000))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_are_whole_tokens_in_any_case() {
+        let check = Check::Contains(vec!["Volt Link".into()]);
+        assert!(holds(&check, "calm VOLT link."));
+        assert!(!holds(&check, "Volt Linkage"));
+        assert!(!holds(&check, "Revolt Link"));
+        assert!(!holds(&check, "Volt calm Link"));
+        assert!(holds(&check, "Volt Volt Link"));
+    }
+
+    #[test]
+    fn each_kind_holds_and_fails() {
+        let cases: [(Check, &str, &str); 13] = [
+            (Check::WordCount(3), "a b 1+2=3", "a b"),
+            (Check::Contains(vec!["Falk".into(), "FK".into()]), "x FK", "x fkk"),
+            (Check::ContainsNumber(4210), "so 4,210 it is", "so 44210 it is"),
+            (Check::ContainsDecimal(4500), "so 4.5.", "so 4.55"),
+            (Check::Equation { a: 43, b: 36 }, "x 43+36=79 y", "43+36=79 and 1+1=2"),
+            (Check::Acrostic("KV".into()), "kite \"vale x", "kite x vale"),
+            (Check::ForbiddenLetter('j'), "calm dunes", "Jade dunes"),
+            (Check::Order(vec![vec!["a".into()], vec!["b".into()]]), "x a b", "b x a"),
+            (Check::DigitSum(7), "34", "35"),
+            (Check::WordLengths(vec![2, 3]), "ab, abc d", "ab ab"),
+            (Check::Alphabetical(3), "ant Bee cat a", "ant cat bee"),
+            (Check::SentenceCount(2), "A b. C d.", "A b. C d"),
+            (Check::EndsWith("calm".into()), "so Calm.", "calm so"),
+        ];
+        for (check, good, bad) in cases {
+            assert!(holds(&check, good), "{check:?} should hold for {good:?}");
+            assert!(!holds(&check, bad), "{check:?} should fail for {bad:?}");
+            assert!(!explain(&check, bad).is_empty());
+        }
+    }
+}

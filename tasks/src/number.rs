@@ -1,1 +1,262 @@
-//! Number formats: writing and finding them.
+//! Number formats: one way to write a number, and one way to find numbers in text.
+//!
+//! Everything is an integer number of thousandths ("milli"): 4.5 is 4,500. Writing gives the
+//! canonical form (`4,210`, `4.5`); finding accepts every format that a document or a model may
+//! use: `4,210`, `4210`, `$4,210`, `4,210M`, `4.21 billion`, `-7`.
+
+/// `n` with a comma between groups of three digits.
+#[must_use]
+pub fn grouped(n: i64) -> String {
+    let digits = n.unsigned_abs().to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);
+    if n < 0 {
+        text.push('-');
+    }
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(c);
+    }
+    text
+}
+
+/// Thousandths as a decimal with as many digits as needed, at least one: 4,500 is `4.5`.
+#[must_use]
+pub fn decimal(milli: i64) -> String {
+    let magnitude = milli.unsigned_abs();
+    let mut text = String::new();
+    if milli < 0 {
+        text.push('-');
+    }
+    text.push_str(&grouped(i64::try_from(magnitude / 1000).unwrap_or(i64::MAX)));
+    let mut fraction = format!("{:03}", magnitude % 1000);
+    while fraction.len() > 1 && fraction.ends_with('0') {
+        fraction.pop();
+    }
+    text.push('.');
+    text.push_str(&fraction);
+    text
+}
+
+/// A number found in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// Byte offset of its first character (sign included, currency sign not).
+    pub start: usize,
+    /// Byte offset after its last digit (scale word not included).
+    pub end: usize,
+    /// The digits as written, thousandths.
+    pub milli: i64,
+    /// What its scale word multiplies by: `thousand` or `k` 1,000, `million` or `M` 1,000,000,
+    /// `billion` or `B` 1,000,000,000; 1 without one.
+    pub scale: i64,
+}
+
+impl Found {
+    /// Whether this number states `milli` thousandths of a unit that is `unit_scale` base units:
+    /// either bare, or with a scale word that makes the products agree.
+    #[must_use]
+    pub fn states(&self, milli: i64, unit_scale: i64) -> bool {
+        if self.scale == 1 {
+            return self.milli == milli;
+        }
+        match (self.milli.checked_mul(self.scale), milli.checked_mul(unit_scale)) {
+            (Some(said), Some(meant)) => said == meant,
+            _ => false,
+        }
+    }
+}
+
+/// Every whole number in `text`, from left to right. A digit run that touches a letter or an
+/// underscore on its left (`Q1`, `paragraph_12`), or a letter on its right that is not a scale
+/// word (`3rd`), is no number; neither is one with more than 15 digits or four decimals.
+#[must_use]
+pub fn find(text: &str) -> Vec<Found> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        if !byte.is_ascii_digit() {
+            at += 1;
+            continue;
+        }
+        let start = at;
+        let (end, milli) = read_digits(bytes, start);
+        at = end;
+        let left = text[..start].chars().next_back();
+        if left.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '.' || c == ',')
+            && !left_is_boundary(bytes, start)
+        {
+            continue;
+        }
+        let Some(milli) = milli else { continue };
+        let Some(scale) = scale_after(&text[end..]) else { continue };
+        let signed = start > 0
+            && bytes[start - 1] == b'-'
+            && !text[..start - 1].chars().next_back().is_some_and(char::is_alphanumeric);
+        found.push(if signed {
+            Found { start: start - 1, end, milli: -milli, scale }
+        } else {
+            Found { start, end, milli, scale }
+        });
+    }
+    found
+}
+
+/// A full stop or comma to the left belongs to the sentence, not to a number, unless a digit
+/// precedes it.
+fn left_is_boundary(bytes: &[u8], start: usize) -> bool {
+    matches!(bytes[start - 1], b'.' | b',') && !(start >= 2 && bytes[start - 2].is_ascii_digit())
+}
+
+/// Digits with comma groups and an optional fraction: the end and the value in thousandths.
+fn read_digits(bytes: &[u8], start: usize) -> (usize, Option<i64>) {
+    let digit = |i: usize| bytes.get(i).is_some_and(u8::is_ascii_digit);
+    let mut at = start;
+    let mut whole = 0_i64;
+    let mut digits = 0_usize;
+    let take = |at: usize, whole: &mut i64, digits: &mut usize| {
+        *digits += 1;
+        if *digits <= 15 {
+            *whole = *whole * 10 + i64::from(bytes[at] - b'0');
+        }
+    };
+    while digit(at) {
+        take(at, &mut whole, &mut digits);
+        at += 1;
+    }
+    if digits <= 3 {
+        while bytes.get(at) == Some(&b',')
+            && (1..=3).all(|i| digit(at + i))
+            && !digit(at + 4)
+        {
+            for i in 1..=3 {
+                take(at + i, &mut whole, &mut digits);
+            }
+            at += 4;
+        }
+    }
+    let mut milli = if digits <= 15 { whole.checked_mul(1000) } else { None };
+    if bytes.get(at) == Some(&b'.') && digit(at + 1) {
+        at += 1;
+        let mut unit = 100;
+        while digit(at) {
+            milli = match milli {
+                Some(value) if unit > 0 => Some(value + i64::from(bytes[at] - b'0') * unit),
+                _ => None,
+            };
+            unit /= 10;
+            at += 1;
+        }
+    }
+    (at, milli)
+}
+
+/// The scale word right after a number; `None` where other letters are glued to it.
+fn scale_after(rest: &str) -> Option<i64> {
+    const WORDS: [(&str, i64); 3] =
+        [("thousand", 1_000), ("million", 1_000_000), ("billion", 1_000_000_000)];
+    let glued: &str = &rest[..rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len())];
+    if !glued.is_empty() {
+        return match glued {
+            "k" | "K" => Some(1_000),
+            "m" | "M" => Some(1_000_000),
+            "b" | "B" | "bn" => Some(1_000_000_000),
+            _ => None,
+        };
+    }
+    let next = rest.strip_prefix(' ').or_else(|| rest.strip_prefix('-')).unwrap_or("");
+    for (word, scale) in WORDS {
+        if let Some(head) = next.get(..word.len())
+            && head.eq_ignore_ascii_case(word)
+            && !next[word.len()..].starts_with(char::is_alphanumeric)
+        {
+            return Some(scale);
+        }
+    }
+    Some(1)
+}
+
+/// The smallest prime that is at least `n` (and at least 2).
+#[must_use]
+pub fn next_prime(n: i64) -> i64 {
+    let mut candidate = n.max(2);
+    while !is_prime(candidate) {
+        candidate += 1;
+    }
+    candidate
+}
+
+fn is_prime(n: i64) -> bool {
+    if n < 4 {
+        return n >= 2;
+    }
+    let mut divisor = 2;
+    while divisor <= n / divisor {
+        if n % divisor == 0 {
+            return false;
+        }
+        divisor += 1;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn milli(text: &str) -> Vec<(i64, i64)> {
+        find(text).iter().map(|f| (f.milli, f.scale)).collect()
+    }
+
+    #[test]
+    fn formats_are_found() {
+        assert_eq!(milli("employs 4,210 people."), [(4_210_000, 1)]);
+        assert_eq!(milli("about $412M, 412 million, $0.412 billion"), [
+            (412_000, 1_000_000),
+            (412_000, 1_000_000),
+            (412, 1_000_000_000)
+        ]);
+        assert_eq!(milli("-7 and 4.5, then 3."), [(-7_000, 1), (4_500, 1), (3_000, 1)]);
+        assert_eq!(milli("43+36=79"), [(43_000, 1), (36_000, 1), (79_000, 1)]);
+        assert_eq!(milli("1,2,345"), [(1_000, 1)]);
+        assert_eq!(milli("10-20"), [(10_000, 1), (20_000, 1)]);
+    }
+
+    #[test]
+    fn parts_of_words_are_not_numbers() {
+        assert_eq!(milli("Q1 paragraph_12 3rd 4x"), []);
+        assert_eq!(milli("99999999999999999999"), []);
+        assert_eq!(milli("1.23456"), []);
+    }
+
+    #[test]
+    fn scales_agree_only_as_products() {
+        let found = find("412,000 thousand dollars")[0];
+        assert!(found.states(412_000, 1_000_000));
+        assert!(!found.states(412_000_000, 1_000_000));
+        assert!(find("412")[0].states(412_000, 1_000_000));
+    }
+
+    #[test]
+    fn primes() {
+        assert_eq!([0, 23, 24, 90, 102].map(next_prime), [2, 23, 29, 97, 103]);
+    }
+
+    proptest! {
+        #[test]
+        fn written_numbers_are_found_again(n in -999_999_999_i64..999_999_999) {
+            prop_assert_eq!(milli(&format!("x {} y", grouped(n))), vec![(n * 1000, 1)]);
+            prop_assert_eq!(milli(&format!("x {} y", decimal(n))), vec![(n, 1)]);
+        }
+
+        #[test]
+        fn any_text_is_read_without_a_panic(text: String) {
+            for found in find(&text) {
+                prop_assert!(text.get(found.start..found.end).is_some());
+            }
+        }
+    }
+}

@@ -56,8 +56,7 @@ pub enum Filter {
         /// Canonical spelling.
         value: String,
     },
-    /// The measure lies strictly above or below a bound (thousandths for decimals' own unit: every
-    /// bound is in thousandths of the unit).
+    /// The measure lies strictly above or below a bound.
     Bound {
         /// What is measured.
         measure: Measure,
@@ -100,6 +99,8 @@ pub enum Filter {
 pub enum Selector {
     /// By name.
     Named(EntityId),
+    /// The one that passes all filters; undefined where none or several do.
+    Only(Vec<Filter>),
     /// The `rank`-th (from 1) of those that pass all filters, in the order of a measure. A tie at
     /// the rank makes the query undefined.
     Ranked {

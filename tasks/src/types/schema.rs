@@ -38,6 +38,10 @@ pub struct AttributeSchema {
     pub kind: ValueKind,
     /// Unit of the stored number, for people: "people", "million dollars"; empty for none.
     pub unit: String,
+    /// How many base units the stored unit is: 1,000,000 for million dollars, else 1. A number in
+    /// a text that carries its own scale word (`412,000 thousand dollars`, `$412M`) is this
+    /// attribute's value if the products agree ([`crate::number::Found::states`]).
+    pub scale: i64,
     /// `{entity} employs {value} people`
     pub trace: String,
     /// `{entity} employs {value} more people than {reference}`; numbers only.
