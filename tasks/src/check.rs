@@ -13,9 +13,10 @@ pub const MIN_MODULUS: i64 = 50;
 pub fn holds(check: &Check, artifact: &str) -> bool {
     match check {
         Check::WordCount(words) => artifact.split_whitespace().count() == usize::from(*words),
-        Check::Contains(forms) => {
-            forms.iter().any(|form| find_term(artifact, form, 0).is_some())
-        }
+        Check::MaxWords(words) => artifact.split_whitespace().count() <= usize::from(*words),
+        Check::MinWords(words) => artifact.split_whitespace().count() >= usize::from(*words),
+        Check::StartsWith(forms) => forms.iter().any(|form| starts_with(artifact, form)),
+        Check::Contains(forms) => forms.iter().any(|form| find_term(artifact, form, 0).is_some()),
         Check::ContainsNumber(n) => holds_number(artifact, n.checked_mul(1000)),
         Check::ContainsDecimal(milli) => holds_number(artifact, Some(*milli)),
         Check::Equation { a, b } => equations(artifact) == [(*a, *b, a.saturating_add(*b))],
@@ -51,8 +52,7 @@ pub fn holds(check: &Check, artifact: &str) -> bool {
         }
         Check::SentenceCount(count) => {
             artifact.trim_end().ends_with('.')
-                && words(artifact).filter(|word| word.ends_with('.')).count()
-                    == usize::from(*count)
+                && words(artifact).filter(|word| word.ends_with('.')).count() == usize::from(*count)
         }
         Check::EndsWith(word) => {
             words(artifact).next_back().is_some_and(|last| sort_key(last) == *word)
@@ -64,10 +64,20 @@ pub fn holds(check: &Check, artifact: &str) -> bool {
 #[must_use]
 pub fn explain(check: &Check, artifact: &str) -> String {
     match check {
-        Check::WordCount(count) => format!(
-            "it has {} words, {count} are asked for",
+        Check::WordCount(count) => {
+            format!("it has {} words, {count} are asked for", artifact.split_whitespace().count())
+        }
+        Check::MaxWords(count) => format!(
+            "it has {} words, at most {count} are allowed",
             artifact.split_whitespace().count()
         ),
+        Check::MinWords(count) => format!(
+            "it has {} words, at least {count} are asked for",
+            artifact.split_whitespace().count()
+        ),
+        Check::StartsWith(forms) => {
+            format!("it does not begin with {:?}", forms.first().map_or("", String::as_str))
+        }
         Check::Contains(forms) => {
             format!("it lacks {:?}", forms.first().map_or("", String::as_str))
         }
@@ -120,6 +130,13 @@ pub fn find_term(text: &str, term: &str, from: usize) -> Option<usize> {
         }
     }
     None
+}
+
+/// Whether the first tokens of `text` are those of `term`.
+fn starts_with(text: &str, term: &str) -> bool {
+    let mut stream = tokens(text).map(|(_, token)| token);
+    let mut wanted = tokens(term).map(|(_, token)| token).peekable();
+    wanted.peek().is_some() && wanted.all(|want| stream.next().is_some_and(|t| same(t, want)))
 }
 
 fn same(a: &str, b: &str) -> bool {
@@ -195,7 +212,10 @@ mod tests {
 
     #[test]
     fn each_kind_holds_and_fails() {
-        let cases: [(Check, &str, &str); 13] = [
+        let cases: [(Check, &str, &str); 16] = [
+            (Check::MaxWords(2), "a b", "a b c"),
+            (Check::MinWords(2), "a b", "a"),
+            (Check::StartsWith(vec!["Volt Link".into()]), "\"volt link, so", "so Volt Link"),
             (Check::WordCount(3), "a b 1+2=3", "a b"),
             (Check::Contains(vec!["Falk".into(), "FK".into()]), "x FK", "x fkk"),
             (Check::ContainsNumber(4210), "so 4,210 it is", "so 44210 it is"),

@@ -48,7 +48,9 @@ pub enum GenerateError {
         profile: Profile,
     },
     /// The library has no file of this hash.
-    #[error("domain {name} with hash {hash} is not in the library: add its file, or ask for one of: {known}")]
+    #[error(
+        "domain {name} with hash {hash} is not in the library: add its file, or ask for one of: {known}"
+    )]
     UnknownDomain {
         /// Name in the specification.
         name: String,
@@ -68,7 +70,9 @@ pub enum GenerateError {
         got: usize,
     },
     /// The generator broke its own rules; a defect of this build.
-    #[error("the engine broke an invariant: {0}; please report it with the domain file and the seed")]
+    #[error(
+        "the engine broke an invariant: {0}; please report it with the domain file and the seed"
+    )]
     Internal(String),
 }
 
@@ -125,7 +129,11 @@ pub trait Family: Send + Sync {
     /// # Errors
     /// [`GenerateError::Exhausted`] is an outcome of the seed and is recorded; the others say what
     /// is wrong with the specification or missing from the library.
-    fn generate(&self, spec: &TaskSpec, library: &Library) -> Result<(Task, AnswerKey), GenerateError>;
+    fn generate(
+        &self,
+        spec: &TaskSpec,
+        library: &Library,
+    ) -> Result<(Task, AnswerKey), GenerateError>;
 
     /// Grades the bytes of one completion by rule. Never fails: bytes that cannot be read are a
     /// verdict, too.

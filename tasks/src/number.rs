@@ -127,10 +127,7 @@ fn read_digits(bytes: &[u8], start: usize) -> (usize, Option<i64>) {
         at += 1;
     }
     if digits <= 3 {
-        while bytes.get(at) == Some(&b',')
-            && (1..=3).all(|i| digit(at + i))
-            && !digit(at + 4)
-        {
+        while bytes.get(at) == Some(&b',') && (1..=3).all(|i| digit(at + i)) && !digit(at + 4) {
             for i in 1..=3 {
                 take(at + i, &mut whole, &mut digits);
             }
@@ -214,11 +211,10 @@ mod tests {
     #[test]
     fn formats_are_found() {
         assert_eq!(milli("employs 4,210 people."), [(4_210_000, 1)]);
-        assert_eq!(milli("about $412M, 412 million, $0.412 billion"), [
-            (412_000, 1_000_000),
-            (412_000, 1_000_000),
-            (412, 1_000_000_000)
-        ]);
+        assert_eq!(
+            milli("about $412M, 412 million, $0.412 billion"),
+            [(412_000, 1_000_000), (412_000, 1_000_000), (412, 1_000_000_000)]
+        );
         assert_eq!(milli("-7 and 4.5, then 3."), [(-7_000, 1), (4_500, 1), (3_000, 1)]);
         assert_eq!(milli("43+36=79"), [(43_000, 1), (36_000, 1), (79_000, 1)]);
         assert_eq!(milli("1,2,345"), [(1_000, 1)]);

@@ -250,7 +250,8 @@ impl Evaluator<'_> {
                 let place = usize::from(*rank).checked_sub(1).ok_or(Undefined::Malformed)?;
                 let (found, entity) = ranked.get(place).ok_or(Undefined::Empty)?;
                 let equal = |at: Option<usize>| {
-                    at.and_then(|at| ranked.get(at)).is_some_and(|(other, _)| other.cmp(*found).is_eq())
+                    at.and_then(|at| ranked.get(at))
+                        .is_some_and(|(other, _)| other.cmp(*found).is_eq())
                 };
                 if equal(place.checked_sub(1)) || equal(Some(place + 1)) {
                     return Err(Undefined::Tie);
@@ -268,7 +269,12 @@ impl Evaluator<'_> {
         Ok(left)
     }
 
-    fn keep(&self, from: &[EntityId], filter: &Filter, hops: u32) -> Result<Vec<EntityId>, Undefined> {
+    fn keep(
+        &self,
+        from: &[EntityId],
+        filter: &Filter,
+        hops: u32,
+    ) -> Result<Vec<EntityId>, Undefined> {
         let mut kept = Vec::with_capacity(from.len());
         match filter {
             Filter::Is { attr, value } => {
@@ -291,8 +297,7 @@ impl Evaluator<'_> {
             }
             Filter::Versus { measure, op, other } => {
                 for entity in from {
-                    let order =
-                        self.measure(*entity, measure)?.cmp(self.measure(*entity, other)?);
+                    let order = self.measure(*entity, measure)?.cmp(self.measure(*entity, other)?);
                     if op.holds(order) {
                         kept.push(*entity);
                     }

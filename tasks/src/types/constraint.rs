@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::value::AttrId;
+use super::{
+    key::FactRef,
+    value::{AttrId, EntityId},
+};
 
 /// Where a constraint takes its number from: an attribute of the entity that answers a question,
 /// or the numeric answer itself.
@@ -32,6 +35,18 @@ pub enum Constraint {
         /// A category attribute.
         attr: AttrId,
     },
+    /// Contains the value of a fact that the constraint names outright.
+    Fact(FactRef),
+    /// Contains the name of an entity that the constraint names outright.
+    Name(EntityId),
+    /// Begins with the name of an entity that the constraint names outright.
+    StartsWith(EntityId),
+    /// At most so many words.
+    MaxWords(u16),
+    /// At least so many words.
+    MinWords(u16),
+    /// Contains this word.
+    Word(String),
     /// Contains, in digits, the smallest prime that is at least `(n mod modulus) + plus`.
     NextPrime {
         /// n
@@ -93,6 +108,12 @@ pub enum Constraint {
 pub enum Check {
     /// Exactly so many words.
     WordCount(u16),
+    /// At most so many words.
+    MaxWords(u16),
+    /// At least so many words.
+    MinWords(u16),
+    /// Begins with one of the forms (canonical first), in any case.
+    StartsWith(Vec<String>),
     /// Holds one of the forms (canonical first) as whole tokens, case ignored.
     Contains(Vec<String>),
     /// Holds this whole number, in any number format, not as part of a longer number.
