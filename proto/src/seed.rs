@@ -9,7 +9,7 @@
 //! ```
 
 use crate::{
-    id::{Hash, LeaseId},
+    id::{Hash, JobId, LeaseId},
     key::PublicKey,
 };
 
@@ -94,6 +94,13 @@ pub fn lease_id(
             &miner.0,
         ],
     ))
+}
+
+/// The identifier of the job of grading a group: bound to its lease and to what was committed
+/// ([`crate::attempt::GroupCommit::hash`]), so that a verdict cannot be moved to another group.
+#[must_use]
+pub fn job_id(lease: &LeaseId, group_commit: &Hash) -> JobId {
+    JobId(Hash::derive_parts(JobId::CONTEXT, &[lease.0.as_bytes(), group_commit.as_bytes()]))
 }
 
 /// A verifier's place in the draw for a sealed group: the lowest k grade it. Public after the
