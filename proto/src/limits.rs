@@ -26,6 +26,24 @@ pub const MAX_LEASES_PER_MINER: u32 = 4;
 pub const MAX_HEARTBEAT_LEASES: usize = 64;
 /// A lease's time, milliseconds, unless the campaign says otherwise.
 pub const DEFAULT_LEASE_MS: u64 = 10 * 60 * 1000;
+/// Least time to upload a group after its commitment, milliseconds, even where its lease ends sooner.
+/// A commitment is final, so this time cannot be used to draw again.
+pub const UPLOAD_GRACE_MS: u64 = 60 * 1000;
+/// Policies that one miner may join with.
+pub const MAX_POLICIES_PER_MINER: usize = 16;
+/// Times that a verifier that let a grading job lie is asked again, once all others were.
+pub const MAX_JOB_ROUNDS: u32 = 3;
+/// Tasks generated before anyone asks for them.
+pub const GENERATE_AHEAD: u64 = 16;
+/// Time for the coordinator's own grading of a group, milliseconds.
+pub const OWN_GRADE_MS: u64 = 10 * 60 * 1000;
+/// Time that an uncommitted lease may still run once its epoch is being closed, milliseconds, unless
+/// the campaign says otherwise.
+pub const DEFAULT_DRAIN_MS: u64 = 2 * 60 * 1000;
+/// Longest time that an epoch stays open, milliseconds, unless the campaign says otherwise.
+pub const DEFAULT_EPOCH_MS: u64 = 24 * 60 * 60 * 1000;
+/// Time to build a bundle, milliseconds.
+pub const BUNDLE_BUILD_MS: u64 = 60 * 60 * 1000;
 /// A verifier's time for one grading job, milliseconds, before the next verifier is asked.
 pub const DEFAULT_JOB_MS: u64 = 60 * 1000;
 /// Time for verifiers to commit or to reveal beacon nonces, milliseconds.
