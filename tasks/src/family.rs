@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lode_proto::{
+    attempt::Finish,
     id::Hash,
     task::{DomainRef, Profile, TaskSpec},
 };
@@ -136,8 +137,8 @@ pub trait Family: Send + Sync {
     ) -> Result<(Task, AnswerKey), GenerateError>;
 
     /// Grades the bytes of one completion by rule. Never fails: bytes that cannot be read are a
-    /// verdict, too.
-    fn grade(&self, task: &Task, key: &AnswerKey, completion: &[u8]) -> Verdict;
+    /// verdict, too. `finish` says whether the token limit cut it.
+    fn grade(&self, task: &Task, key: &AnswerKey, completion: &[u8], finish: Finish) -> Verdict;
 }
 
 /// Domain files and inputs by content hash: all that generation reads besides the specification.

@@ -15,7 +15,10 @@
 
 pub mod check;
 pub mod family;
+pub mod grade;
+pub mod grammar;
 pub mod number;
+pub mod parse;
 pub mod query;
 pub mod types;
 

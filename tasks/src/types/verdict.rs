@@ -27,6 +27,17 @@ pub struct StepId {
     pub number: u16,
 }
 
+impl std::fmt::Display for StepId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let letter = match self.kind {
+            StepKind::Extract => 'e',
+            StepKind::Compute => 'c',
+            StepKind::Revise => 'r',
+        };
+        write!(f, "{letter}{}", self.number)
+    }
+}
+
 /// Whether the completion could be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,0 +1,224 @@
+//! The one parser: from the bytes of a completion to trace steps, answers and artifact.
+//!
+//! ```text
+//! cue + completion ─► lines ─► thinking | <trace> steps </trace> | Q1: … | Artifact: …
+//!                     (sections)          (steps, sentence)
+//! ```
+//!
+//! [`crate::types::Task::cue`] is read as if the model had written it. Everything before the last
+//! line that is `<trace>` is free thinking. A step whose sentence is not one of the task's trace
+//! sentences is kept as [`StepBody::Unread`]: it supports nothing, but the attempt can be read.
+//! Whatever breaks the frame (a line of the trace without an id, an id given twice, a question
+//! answered twice, text after the artifact) is a [`ParseError`] with its byte offset.
+//!
+//! Time is linear in the length of the completion and every part of the result is bounded.
+
+use std::ops::Range;
+
+use crate::{
+    number::Found,
+    types::{AttrId, ComputeOp, EntityId, StepId, Task},
+};
+
+mod error;
+mod sections;
+mod sentence;
+mod steps;
+
+pub use error::{ParseError, ParseFault};
+pub use sentence::Sentences;
+
+/// Longest line of a trace that is read as a step, bytes; a longer one is unread.
+pub const MAX_STEP_BYTES: usize = 512;
+/// Longest answer, bytes.
+pub const MAX_ANSWER_BYTES: usize = 200;
+/// Longest artifact, bytes.
+pub const MAX_ARTIFACT_BYTES: usize = 2_000;
+/// Most arguments of a compute step.
+pub const MAX_ARGUMENTS: usize = 32;
+/// Largest number of a step id.
+pub const MAX_STEP_NUMBER: u16 = 999;
+
+/// A completion that keeps to the format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parsed {
+    /// Cue and completion in one; all ranges are byte offsets into it.
+    pub text: String,
+    /// Bytes of the cue at the beginning of [`Parsed::text`].
+    pub cue_len: usize,
+    /// What stands before the trace.
+    pub thinking: Range<usize>,
+    /// What stands between the tags of the trace; empty without a trace.
+    pub trace: Range<usize>,
+    /// In the order of the text.
+    pub steps: Vec<Step>,
+    /// One for each question of the task.
+    pub answers: Vec<Option<Range<usize>>>,
+    /// The artifact, without surrounding spaces and one pair of double quotes.
+    pub artifact: Range<usize>,
+    /// Whether a line break follows the artifact: it was not cut.
+    pub closed: bool,
+}
+
+impl Parsed {
+    /// The text of a range; empty where the range is not one of this value's.
+    #[must_use]
+    pub fn slice(&self, range: &Range<usize>) -> &str {
+        self.text.get(range.clone()).unwrap_or("")
+    }
+
+    /// The artifact.
+    #[must_use]
+    pub fn artifact(&self) -> &str {
+        self.slice(&self.artifact)
+    }
+
+    /// The answer to a question (from 1), as written.
+    #[must_use]
+    pub fn answer(&self, question: u16) -> Option<&str> {
+        let place = usize::from(question).checked_sub(1)?;
+        self.answers.get(place)?.as_ref().map(|range| self.slice(range))
+    }
+
+    /// The trace without its tags.
+    #[must_use]
+    pub fn trace(&self) -> &str {
+        self.slice(&self.trace)
+    }
+
+    /// The place in the completion (cue not counted) of a place in [`Parsed::text`].
+    #[must_use]
+    pub fn completion_offset(&self, at: usize) -> usize {
+        at.saturating_sub(self.cue_len)
+    }
+}
+
+/// One line of the trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// `e1`, `c1`, `r1`.
+    pub id: StepId,
+    /// Byte offset of its line in [`Parsed::text`].
+    pub at: usize,
+    /// The paragraph it cites, from 1 (as written; the document may have no such paragraph).
+    pub citation: Option<u32>,
+    /// What it says.
+    pub body: StepBody,
+}
+
+/// What a step says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepBody {
+    /// A trace sentence.
+    Extract(Claim),
+    /// `op(arguments) = result`
+    Compute {
+        /// Which operation.
+        op: ComputeOp,
+        /// At most [`MAX_ARGUMENTS`].
+        arguments: Vec<Argument>,
+        /// As written, thousandths.
+        result: i64,
+    },
+    /// `e1 is superseded`
+    Revise(StepId),
+    /// Something else: it supports nothing.
+    Unread,
+}
+
+/// An argument of a compute step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Argument {
+    /// The number of an earlier step.
+    Step(StepId),
+    /// A literal, thousandths.
+    Number(i64),
+}
+
+/// A trace sentence with its slots filled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Whose.
+    pub entity: Named,
+    /// Which attribute's sentence.
+    pub attr: AttrId,
+    /// The number or word in the value slot.
+    pub value: Said,
+    /// For a relative sentence, against whom and with which sign.
+    pub relative: Option<Relative>,
+}
+
+/// The second half of a relative sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relative {
+    /// Against whom.
+    pub reference: Named,
+    /// Whether the value is to be taken away from the reference's.
+    pub less: bool,
+}
+
+/// An entity as a sentence names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// By its canonical name, in any case.
+    Roster(EntityId),
+    /// By another name, which the answer key may know: the place in [`Parsed::text`].
+    Other(Range<usize>),
+}
+
+/// What stands in the value slot of a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// Exactly one number, at its place in [`Parsed::text`].
+    Number(Found),
+    /// A word or words.
+    Text(Range<usize>),
+}
+
+/// Reads a completion. Builds [`Sentences`] for the one call: a caller with many attempts at one
+/// task builds them once and calls [`parse_with`].
+///
+/// # Errors
+/// Where the completion does not keep to the format; never panics, whatever the bytes.
+pub fn parse(task: &Task, completion: &[u8]) -> Result<Parsed, ParseError> {
+    parse_with(task, &Sentences::new(task), completion)
+}
+
+/// As [`parse`], with the task's sentences at hand.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_with(
+    task: &Task,
+    sentences: &Sentences,
+    completion: &[u8],
+) -> Result<Parsed, ParseError> {
+    let limit = usize::try_from(task.max_completion_bytes).unwrap_or(usize::MAX);
+    if completion.len() > limit {
+        let fault = ParseFault::TooLong { got: completion.len(), limit };
+        return Err(ParseError { at: limit, fault });
+    }
+    let written = std::str::from_utf8(completion)
+        .map_err(|error| ParseError { at: error.valid_up_to(), fault: ParseFault::NotUtf8 })?;
+    if written.trim().is_empty() {
+        return Err(ParseError { at: 0, fault: ParseFault::Empty });
+    }
+    let cue_len = task.cue.len();
+    let mut text = String::with_capacity(cue_len + written.len());
+    text.push_str(&task.cue);
+    text.push_str(written);
+    let place =
+        |(at, fault): (usize, ParseFault)| ParseError { at: at.saturating_sub(cue_len), fault };
+    let frame = sections::read(task, &text).map_err(place)?;
+    let steps = steps::read(task, sentences, &text, &frame.trace).map_err(place)?;
+    Ok(Parsed {
+        text,
+        cue_len,
+        thinking: frame.thinking,
+        trace: frame.trace,
+        steps,
+        answers: frame.answers,
+        artifact: frame.artifact,
+        closed: frame.closed,
+    })
+}
