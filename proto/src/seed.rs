@@ -124,33 +124,51 @@ impl Noise {
         Self(hasher.finalize_xof())
     }
 
-    /// A standard Gumbel variate for `token`: `-ln(-ln u)` with u uniform in (0, 1) from 53 bits.
+    /// A standard Gumbel variate for `token`: `-ln(-ln u)` with u uniform in (0, 1) from 52 bits.
     ///
     /// `ln` is `libm`'s, which is the same arithmetic on every platform.
     pub fn gumbel(&mut self, token: u32) -> f64 {
-        let mut bytes = [0; 8];
-        self.0.set_position(u64::from(token) * 8);
-        self.0.fill(&mut bytes);
-        from_bits(u64::from_le_bytes(bytes))
+        let mut bits = [0];
+        self.bits(token, &mut bits);
+        gumbel_of_bits(bits[0])
     }
 
-    /// The variates of tokens `0..out.len()`, faster than one by one.
-    pub fn fill(mut self, out: &mut [f64]) {
+    /// The raw bits of tokens `first..first + out.len()`, for a sampler that turns only those into
+    /// variates ([`gumbel_of_bits`]) that can win. One BLAKE3 block holds eight tokens.
+    pub fn bits(&mut self, first: u32, out: &mut [u64]) {
         let mut block = [0; 4096];
-        self.0.set_position(0);
+        self.0.set_position(u64::from(first) * 8);
         for chunk in out.chunks_mut(block.len() / 8) {
             let bytes = &mut block[..chunk.len() * 8];
             self.0.fill(bytes);
             for (value, eight) in chunk.iter_mut().zip(bytes.as_chunks::<8>().0) {
-                *value = from_bits(u64::from_le_bytes(*eight));
+                *value = u64::from_le_bytes(*eight);
+            }
+        }
+    }
+
+    /// The variates of tokens `0..out.len()`, faster than one by one.
+    pub fn fill(mut self, out: &mut [f64]) {
+        let mut bits = [0; 512];
+        for (index, chunk) in out.chunks_mut(bits.len()).enumerate() {
+            let bits = &mut bits[..chunk.len()];
+            self.bits((index * 512) as u32, bits);
+            for (value, bits) in chunk.iter_mut().zip(bits) {
+                *value = gumbel_of_bits(*bits);
             }
         }
     }
 }
 
-fn from_bits(bits: u64) -> f64 {
-    // (k + 1/2) / 2^53 lies strictly between 0 and 1, and both steps are exact.
-    let uniform = ((bits >> 11) as f64 + 0.5) * (1.0 / 9_007_199_254_740_992.0);
+/// The largest variate there is: `-ln(-ln(1 - 2^-53))`, rounded up.
+pub const MAX_GUMBEL: f64 = 36.75;
+
+/// The variate that 64 raw bits stand for. Never infinite: at most [`MAX_GUMBEL`], at least -3.61.
+#[must_use]
+pub fn gumbel_of_bits(bits: u64) -> f64 {
+    // (k + 1/2) / 2^52 with k < 2^52 lies strictly between 0 and 1, and both steps are exact. With
+    // 53 bits the sum would not be: the largest k would round up to u = 1 and an infinite variate.
+    let uniform = ((bits >> 12) as f64 + 0.5) * (1.0 / 4_503_599_627_370_496.0);
     -libm::log(-libm::log(uniform))
 }
 
@@ -176,7 +194,14 @@ mod tests {
         assert_eq!(gumbel(&seed, 5, 7).to_bits(), GOLDEN_GUMBEL);
     }
 
-    const GOLDEN_GUMBEL: u64 = 4_608_577_608_228_371_623;
+    #[test]
+    fn every_bit_pattern_gives_a_finite_variate() {
+        assert!(gumbel_of_bits(u64::MAX) <= MAX_GUMBEL);
+        assert!(gumbel_of_bits(u64::MAX) > MAX_GUMBEL - 0.02);
+        assert!(gumbel_of_bits(0) > -3.61);
+    }
+
+    const GOLDEN_GUMBEL: u64 = ;
 
     /// Mean of a standard Gumbel is Euler's constant 0.5772, variance pi^2/6 = 1.645.
     #[test]
