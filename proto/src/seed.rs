@@ -201,7 +201,7 @@ mod tests {
         assert!(gumbel_of_bits(0) > -3.61);
     }
 
-    const GOLDEN_GUMBEL: u64 = ;
+    const GOLDEN_GUMBEL: u64 = 4_608_577_608_228_371_620;
 
     /// Mean of a standard Gumbel is Euler's constant 0.5772, variance pi^2/6 = 1.645.
     #[test]
