@@ -1,1 +1,21 @@
+//! Generating text: one trait, several engines, one sampler.
+//!
+//! ```text
+//! GroupRequest ─► Engine::generate ─► [Completion]      (one prompt, one completion a seed)
+//!                   ├─ native     our own llama: one prefill and one batched decode a group
+//!                   ├─ mistralrs  mistral.rs in process, one request an attempt
+//!                   └─ openai     any server's raw /v1/completions
+//! ```
+//!
+//! In process, every token is drawn by [`sampler::sample`], a function of logits, grammar mask,
+//! attempt seed and position, so that an attempt can be repeated and replayed. Behind a server the
+//! server draws, and the policy says so (`sampler: "server"`).
 
+#![forbid(unsafe_code)]
+
+pub mod sampler;
+mod types;
+
+pub use types::{
+    CancelFlag, Completion, Control, Engine, EngineError, GroupRequest, Progress, ServerError,
+};
