@@ -4,7 +4,8 @@
 
 /// Largest value the codec will encode or decode, bytes.
 pub const MAX_ENCODED_BYTES: usize = 16 * 1024 * 1024;
-/// Largest request or reply on `/lode/mine/1` and `/lode/verify/1`, bytes.
+/// Largest request on `/lode/mine/1` and `/lode/verify/1` and largest reply on `/lode/mine/1`,
+/// bytes. Replies on `/lode/verify/1` carry a whole group and may have [`MAX_ENCODED_BYTES`].
 pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Largest payload of one envelope, bytes: a message less its header.
 pub const MAX_PAYLOAD_BYTES: usize = MAX_MESSAGE_BYTES - 1024;
@@ -62,6 +63,28 @@ pub const MAX_CONNECTIONS: u32 = 16_384;
 pub const MAX_CONNECTIONS_PER_PEER: u32 = 4;
 /// Requests that one peer may have in flight with a node.
 pub const MAX_STREAMS_PER_PEER: usize = 64;
+/// Connections that a node may have half made, in each direction.
+pub const MAX_PENDING_CONNECTIONS: u32 = 1_024;
+/// Time until a connection without a stream is closed, milliseconds; it is dialled again on demand.
+pub const IDLE_CONNECTION_MS: u64 = 2 * 60 * 1000;
+/// Time for one address to be dialled, milliseconds.
+pub const CONNECT_TIMEOUT_MS: u64 = 10 * 1000;
+/// Time until the next address of a list is dialled beside the one before, milliseconds.
+pub const CONNECT_STAGGER_MS: u64 = 1_000;
+/// Addresses tried, or remembered, for one peer.
+pub const MAX_ADDRESSES_PER_PEER: usize = 16;
+/// Peers whose addresses a node remembers.
+pub const MAX_KNOWN_PEERS: usize = 1_024;
+/// Requests that may wait for a daemon; one more is dropped and its caller tries again.
+pub const INCOMING_QUEUE: usize = 4_096;
+/// Bytes of requests that a node holds unanswered; beyond it requests are shed.
+pub const MAX_BYTES_IN_FLIGHT: usize = 512 * 1024 * 1024;
+/// Bytes of requests that one connection may have unanswered; further ones wait.
+pub const MAX_BYTES_IN_FLIGHT_PER_CONNECTION: usize = 2 * MAX_MESSAGE_BYTES;
+/// Largest request on `/lode/bundle/1`, bytes.
+pub const MAX_BUNDLE_REQUEST_BYTES: usize = 4 * 1024;
+/// Time that a node going down gives to answers on their way, milliseconds.
+pub const SHUTDOWN_GRACE_MS: u64 = 5 * 1000;
 /// Time until a request without an answer fails, milliseconds.
 pub const REQUEST_TIMEOUT_MS: u64 = 30 * 1000;
 /// Time between two asks for work when there is none, milliseconds, as advised by the coordinator.
@@ -82,3 +105,13 @@ pub const MAX_EPOCH_TASKS: u64 = 1_000_000;
 pub const MAX_PARAGRAPHS: usize = 2_000;
 /// Trace steps that the parser reads; a longer trace is a format failure.
 pub const MAX_TRACE_STEPS: usize = 400;
+/// Largest record of the durable log, bytes.
+pub const MAX_LOG_RECORD_BYTES: usize = MAX_ENCODED_BYTES;
+/// Records that one sync of the durable log may cover.
+pub const MAX_LOG_BATCH_RECORDS: usize = 1_024;
+/// Bytes after which a batch of the durable log takes no further record.
+pub const MAX_LOG_BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// Appends that may wait for the durable log's writer.
+pub const LOG_QUEUE: usize = 8_192;
+/// Envelope sequences reserved on disk at a time.
+pub const SEQUENCE_BLOCK: u64 = 1_000;
