@@ -1,0 +1,421 @@
+//! The one task that owns the swarm. Others reach it by bounded queues only.
+//!
+//! It never waits for anybody: a full queue of incoming requests drops the request, an answer
+//! whose caller is gone is dropped. On shutdown it stops listening, answers what it has taken for
+//! at most [`SHUTDOWN_GRACE_MS`], and closes.
+
+use std::{
+    collections::{HashMap, HashSet},
+    error::Error,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::StreamExt;
+use libp2p::{
+    Multiaddr, PeerId, Swarm,
+    core::transport::ListenerId,
+    ping,
+    request_response::{
+        Event, InboundRequestId, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
+    },
+    swarm::{ConnectionId, DialError, SwarmEvent, dial_opts::DialOpts},
+};
+use lode_proto::{key::PublicKey, limits::SHUTDOWN_GRACE_MS};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    CallError, Handle, Incoming, Protocol, Reply, TransportConfig, TransportError,
+    behaviour::{self, Node, NodeEvent},
+    codec::RequestFrame,
+    error,
+    handle::Shared,
+    identity,
+};
+
+/// Commands that may wait for the driver.
+const COMMAND_QUEUE: usize = 1_024;
+/// Time for a listener to say where it listens.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What handles ask of the driver.
+pub(super) enum Command {
+    /// Dial one address, whatever its `/p2p` part says about who must answer.
+    Dial { address: Multiaddr, done: oneshot::Sender<Result<PublicKey, String>> },
+    /// Say whether a connection to the peer is up.
+    IsConnected { peer: PeerId, done: oneshot::Sender<bool> },
+    /// Send a request over a connection that is up.
+    Call { peer: PeerId, protocol: Protocol, bytes: Vec<u8>, done: CallDone },
+    /// Go down.
+    Shutdown { done: oneshot::Sender<()> },
+}
+
+pub(super) type CallDone = oneshot::Sender<Result<Vec<u8>, CallError>>;
+
+/// An answer on its way back to the swarm.
+pub(super) struct Answer {
+    pub(super) protocol: Protocol,
+    pub(super) channel: ResponseChannel<Vec<u8>>,
+    pub(super) bytes: Vec<u8>,
+}
+
+struct Driver {
+    swarm: Swarm<Node>,
+    shared: Arc<Shared>,
+    commands: mpsc::Receiver<Command>,
+    incoming: mpsc::Sender<Incoming>,
+    answers: mpsc::UnboundedReceiver<Answer>,
+    answer_sender: mpsc::UnboundedSender<Answer>,
+    dials: HashMap<ConnectionId, oneshot::Sender<Result<PublicKey, String>>>,
+    calls: HashMap<(Protocol, OutboundRequestId), CallDone>,
+    /// Requests taken and not yet answered, for the shutdown to wait for.
+    taken: HashSet<(Protocol, InboundRequestId)>,
+    listeners: HashSet<ListenerId>,
+    closing: Option<oneshot::Sender<()>>,
+    request_timeout: Duration,
+}
+
+/// Binds all addresses and starts the driver.
+pub(super) async fn start(
+    config: TransportConfig,
+) -> Result<(Handle, mpsc::Receiver<Incoming>), TransportError> {
+    let mut swarm = behaviour::swarm(&config)?;
+    let mut addresses = Vec::new();
+    let mut listeners = HashSet::new();
+    for address in &config.listen {
+        let (listener, bound) = listen(&mut swarm, address).await?;
+        listeners.insert(listener);
+        addresses.push(bound);
+    }
+    let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
+    let (incoming, incoming_receiver) = mpsc::channel(config.incoming_queue.max(1));
+    let (answer_sender, answers) = mpsc::unbounded_channel();
+    let shared =
+        Shared::new(config.key.public(), *swarm.local_peer_id(), addresses, config.connect_timeout);
+    let shared = Arc::new(shared);
+    let handle = Handle::new(command_sender, Arc::clone(&shared), &config);
+    let driver = Driver {
+        swarm,
+        shared,
+        commands,
+        incoming,
+        answers,
+        answer_sender,
+        dials: HashMap::new(),
+        calls: HashMap::new(),
+        taken: HashSet::new(),
+        listeners,
+        closing: None,
+        request_timeout: config.request_timeout,
+    };
+    tokio::spawn(driver.run());
+    Ok((handle, incoming_receiver))
+}
+
+fn listen_error(address: &Multiaddr, reason: impl Into<String>) -> TransportError {
+    TransportError::Listen { address: address.clone(), reason: reason.into() }
+}
+
+fn explain_bind(error: &std::io::Error) -> String {
+    use std::io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
+    match error.kind() {
+        AddrInUse => "another program has this port; stop it, or choose another port \
+             (port 0 picks a free one)"
+            .into(),
+        AddrNotAvailable => "this machine has no such address; use one of its own, or \
+             /ip4/0.0.0.0 for all of them"
+            .into(),
+        PermissionDenied => "not permitted; use a port above 1023".into(),
+        _ => error.to_string(),
+    }
+}
+
+/// libp2p listens with `SO_REUSEPORT`, under which two daemons of one user would share a port and
+/// take each other's connections. Binding once without it finds the other daemon.
+fn refuse_shared_port(address: &Multiaddr) -> Result<(), TransportError> {
+    use libp2p::multiaddr::Protocol as Part;
+    let mut parts = address.iter();
+    let ip: std::net::IpAddr = match parts.next() {
+        Some(Part::Ip4(ip)) => ip.into(),
+        Some(Part::Ip6(ip)) => ip.into(),
+        _ => return Ok(()),
+    };
+    match parts.next() {
+        Some(Part::Tcp(port)) if port != 0 => std::net::TcpListener::bind((ip, port))
+            .map(drop)
+            .map_err(|error| listen_error(address, explain_bind(&error))),
+        _ => Ok(()),
+    }
+}
+
+async fn listen(
+    swarm: &mut Swarm<Node>,
+    address: &Multiaddr,
+) -> Result<(ListenerId, Multiaddr), TransportError> {
+    refuse_shared_port(address)?;
+    let listener = swarm.listen_on(address.clone()).map_err(|error| match error {
+        libp2p::TransportError::MultiaddrNotSupported(_) => listen_error(
+            address,
+            "this kind of address is not supported; use /ip4/ADDRESS/tcp/PORT or \
+             /ip4/ADDRESS/udp/PORT/quic-v1",
+        ),
+        libp2p::TransportError::Other(error) => listen_error(address, explain_bind(&error)),
+    })?;
+    let bound = async {
+        loop {
+            match swarm.select_next_some().await {
+                SwarmEvent::NewListenAddr { listener_id, address } if listener_id == listener => {
+                    return Ok(address);
+                }
+                SwarmEvent::ListenerClosed { listener_id, reason: Err(error), .. }
+                | SwarmEvent::ListenerError { listener_id, error }
+                    if listener_id == listener =>
+                {
+                    return Err(listen_error(address, explain_bind(&error)));
+                }
+                _ => {}
+            }
+        }
+    };
+    let bound = tokio::time::timeout(LISTEN_TIMEOUT, bound)
+        .await
+        .map_err(|_| listen_error(address, "no network interface came up for it"))??;
+    Ok((listener, bound))
+}
+
+impl Driver {
+    async fn run(mut self) {
+        let mut grace = std::pin::pin!(futures::future::OptionFuture::from(None));
+        loop {
+            if self.closing.is_some() && self.taken.is_empty() {
+                break;
+            }
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.on_event(event),
+                Some(answer) = self.answers.recv() => self.answer(answer),
+                command = self.commands.recv(), if self.closing.is_none() => {
+                    match command {
+                        Some(command) => self.on_command(command),
+                        // Every handle is gone.
+                        None => self.closing = Some(oneshot::channel().0),
+                    }
+                    if self.closing.is_some() {
+                        self.stop_listening();
+                        let wait = Duration::from_millis(SHUTDOWN_GRACE_MS);
+                        grace.set(Some(tokio::time::sleep(wait)).into());
+                    }
+                }
+                Some(()) = grace.as_mut() => break,
+            }
+        }
+        for (_, done) in self.calls.drain() {
+            let _ = done.send(Err(CallError::ShuttingDown));
+        }
+        drop(self.swarm);
+        if let Some(done) = self.closing {
+            let _ = done.send(());
+        }
+    }
+
+    fn stop_listening(&mut self) {
+        for listener in self.listeners.drain() {
+            self.swarm.remove_listener(listener);
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Dial { address, done } => {
+                let options = DialOpts::unknown_peer_id().address(address).build();
+                let id = options.connection_id();
+                match self.swarm.dial(options) {
+                    Ok(()) => {
+                        self.dials.insert(id, done);
+                    }
+                    Err(error) => {
+                        let _ = done.send(Err(explain_dial(&error)));
+                    }
+                }
+            }
+            Command::IsConnected { peer, done } => {
+                let _ = done.send(self.swarm.is_connected(&peer));
+            }
+            Command::Call { peer, protocol, bytes, done } => {
+                let Some(calls) = self.swarm.behaviour_mut().calls(protocol) else {
+                    let _ = done.send(Err(CallError::NotACaller(protocol)));
+                    return;
+                };
+                let id = calls.send_request(&peer, RequestFrame { bytes, hold: None });
+                self.calls.insert((protocol, id), done);
+            }
+            Command::Shutdown { done } => self.closing = Some(done),
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        if let Some(calls) = self.swarm.behaviour_mut().calls(answer.protocol) {
+            // Fails only where the caller went away; its InboundFailure says so as well.
+            let _ = calls.send_response(answer.channel, answer.bytes);
+        }
+    }
+
+    fn on_event(&mut self, event: SwarmEvent<NodeEvent>) {
+        match event {
+            SwarmEvent::Behaviour(NodeEvent::Mine(event)) => self.on_call(Protocol::Mine, event),
+            SwarmEvent::Behaviour(NodeEvent::Verify(event)) => {
+                self.on_call(Protocol::Verify, event);
+            }
+            SwarmEvent::Behaviour(NodeEvent::Bundle(event)) => {
+                self.on_call(Protocol::Bundle, event);
+            }
+            SwarmEvent::Behaviour(NodeEvent::Ping(ping::Event {
+                connection,
+                result: Err(ping::Failure::Timeout),
+                ..
+            })) => {
+                // The peer is gone without a word: close, so that the next call dials again.
+                self.swarm.close_connection(connection);
+            }
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
+                let key = identity::public_key(&peer_id);
+                if let Some(done) = self.dials.remove(&connection_id) {
+                    let _ = done.send(key.clone().map_err(|error| error.to_string()));
+                }
+                if key.is_err() {
+                    self.swarm.close_connection(connection_id);
+                }
+            }
+            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+                if let Some(done) = self.dials.remove(&connection_id) {
+                    let _ = done.send(Err(explain_dial(&error)));
+                }
+            }
+            SwarmEvent::NewListenAddr { address, .. } => self.shared.add_address(address),
+            SwarmEvent::ExpiredListenAddr { address, .. } => self.shared.remove_address(&address),
+            SwarmEvent::ListenerError { error, .. } => {
+                tracing::warn!(%error, "a listener had an error");
+            }
+            SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
+                tracing::debug!(from = %send_back_addr, %error, "a connection was not made");
+            }
+            _ => {}
+        }
+    }
+
+    fn on_call(&mut self, protocol: Protocol, event: Event<RequestFrame, Vec<u8>>) {
+        match event {
+            Event::Message { peer, message, .. } => match message {
+                Message::Request { request_id, request, channel } => {
+                    self.on_request(protocol, &peer, request_id, request, channel);
+                }
+                Message::Response { request_id, response } => {
+                    if let Some(done) = self.calls.remove(&(protocol, request_id)) {
+                        let _ = done.send(Ok(response));
+                    }
+                }
+            },
+            Event::OutboundFailure { peer, request_id, error, .. } => {
+                if let Some(done) = self.calls.remove(&(protocol, request_id)) {
+                    let _ = done.send(Err(self.explain_call(protocol, &peer, &error)));
+                }
+            }
+            Event::InboundFailure { peer, request_id, error, .. } => {
+                self.taken.remove(&(protocol, request_id));
+                self.shared.count_refused();
+                tracing::debug!(%peer, %protocol, %error, "a request was not answered");
+            }
+            Event::ResponseSent { request_id, .. } => {
+                self.taken.remove(&(protocol, request_id));
+            }
+        }
+    }
+
+    fn on_request(
+        &mut self,
+        protocol: Protocol,
+        peer: &PeerId,
+        id: InboundRequestId,
+        request: RequestFrame,
+        channel: ResponseChannel<Vec<u8>>,
+    ) {
+        // Dropping the channel closes the stream without an answer.
+        let Ok(from) = identity::public_key(peer) else { return };
+        if self.closing.is_some() {
+            return;
+        }
+        let reply =
+            Reply { protocol, channel, driver: self.answer_sender.clone(), _hold: request.hold };
+        let incoming = Incoming { from, protocol, bytes: request.bytes, reply };
+        match self.incoming.try_send(incoming) {
+            Ok(()) => {
+                self.taken.insert((protocol, id));
+            }
+            Err(_) => self.shared.count_shed(),
+        }
+    }
+
+    fn explain_call(
+        &self,
+        protocol: Protocol,
+        peer: &PeerId,
+        failure: &OutboundFailure,
+    ) -> CallError {
+        use std::io::ErrorKind::{InvalidData, Other};
+        let peer =
+            identity::public_key(peer).map_or_else(|_| peer.to_string(), |key| error::name(&key));
+        match failure {
+            OutboundFailure::Timeout => CallError::Timeout {
+                protocol,
+                ms: u64::try_from(self.request_timeout.as_millis()).unwrap_or(u64::MAX),
+            },
+            OutboundFailure::ConnectionClosed | OutboundFailure::DialFailure => {
+                CallError::Lost(peer)
+            }
+            OutboundFailure::UnsupportedProtocols => CallError::NotServed { peer, protocol },
+            OutboundFailure::Io(error) if error.kind() == InvalidData => {
+                CallError::BadAnswer { peer, reason: error.to_string() }
+            }
+            OutboundFailure::Io(error) if error.kind() == Other => {
+                tracing::debug!(%error, "a call failed");
+                CallError::NoAnswer { peer, protocol }
+            }
+            OutboundFailure::Io(_) => CallError::NoAnswer { peer, protocol },
+        }
+    }
+}
+
+/// The innermost reason of a failed dial, in a few words.
+fn explain_dial(error: &DialError) -> String {
+    match error {
+        DialError::LocalPeerId { .. } => "that is this node itself".into(),
+        DialError::WrongPeerId { obtained, .. } => {
+            format!("another node answered there (peer {obtained}); check address and key")
+        }
+        DialError::Transport(failures) => match failures.first() {
+            Some((_, libp2p::TransportError::MultiaddrNotSupported(_))) => {
+                "this kind of address is not supported; use /ip4/ADDRESS/tcp/PORT or \
+                 /ip4/ADDRESS/udp/PORT/quic-v1"
+                    .into()
+            }
+            Some((_, libp2p::TransportError::Other(error))) => innermost(error),
+            None => "no address to dial".into(),
+        },
+        DialError::Denied { cause } => innermost(cause),
+        other => other.to_string(),
+    }
+}
+
+fn innermost(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    let text = cause.to_string();
+    if text.to_lowercase().contains("timeout") || text.to_lowercase().contains("timed out") {
+        return "no answer in time; is the node running, and the port open in its firewall?".into();
+    }
+    if text.contains("refused") {
+        return format!("{text}: nothing listens there; is the node running?");
+    }
+    text
+}
