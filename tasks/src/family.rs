@@ -1,6 +1,6 @@
 //! Task families and what they read: domain files and inputs, by content hash.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use lode_proto::{
     attempt::Finish,
@@ -8,7 +8,10 @@ use lode_proto::{
     task::{DomainRef, Profile, TaskSpec},
 };
 
-use crate::types::{AnswerKey, Task, Verdict};
+use crate::{
+    domain::Domain,
+    types::{AnswerKey, Task, Verdict},
+};
 
 /// Most derived sub-seeds that a generator tries before it gives up on a seed.
 pub const MAX_TRIES: u32 = 64;
@@ -110,6 +113,14 @@ pub enum DomainError {
         /// Limit, bytes.
         limit: usize,
     },
+    /// The file cannot be read.
+    #[error("domain file {path} cannot be read: {message}")]
+    Unreadable {
+        /// As given.
+        path: String,
+        /// What the system says.
+        message: String,
+    },
     /// No domain of that name.
     #[error("unknown domain {name:?}: known are {known}")]
     Unknown {
@@ -144,29 +155,105 @@ pub trait Family: Send + Sync {
 /// Domain files and inputs by content hash: all that generation reads besides the specification.
 #[derive(Debug, Clone, Default)]
 pub struct Library {
-    pub(crate) domains: BTreeMap<Hash, Entry>,
+    domains: BTreeMap<Hash, Entry>,
 }
 
 /// A domain file as it stands in the library.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
-    pub(crate) name: String,
-    pub(crate) bytes: Vec<u8>,
+struct Entry {
+    domain: Arc<Domain>,
+    bytes: Arc<[u8]>,
 }
 
+/// The domain files that are built in, by name.
+const BUILTIN: [(&str, &str); 1] = [("companies", include_str!("../domains/companies.toml"))];
+
 impl Library {
+    /// A library of the built-in domains.
+    ///
+    /// # Errors
+    /// None for a released build: a test reads every built-in file.
+    pub fn builtin() -> Result<Self, DomainError> {
+        let mut library = Self::default();
+        for (name, text) in BUILTIN {
+            library.add(name, text.as_bytes())?;
+        }
+        Ok(library)
+    }
+
+    /// Reads, checks and adds a domain file. `name` is the file's stem and must be the name that
+    /// the file gives itself.
+    ///
+    /// # Errors
+    /// What is wrong with the file, and where.
+    pub fn add(&mut self, name: &str, bytes: &[u8]) -> Result<DomainRef, DomainError> {
+        let domain = Domain::read(name, bytes)?;
+        let hash = domain.hash();
+        self.domains.insert(hash, Entry { domain: Arc::new(domain), bytes: bytes.into() });
+        Ok(DomainRef { name: name.to_owned(), hash })
+    }
+
+    /// Reads, checks and adds a domain file from disk.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or is no usable domain.
+    pub fn add_file(&mut self, path: &Path) -> Result<DomainRef, DomainError> {
+        let name = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+        let bytes = std::fs::read(path).map_err(|error| DomainError::Unreadable {
+            path: path.display().to_string(),
+            message: error.to_string(),
+        })?;
+        self.add(&name, &bytes)
+    }
+
+    /// The domain of this name; where several versions are loaded, the one with the lowest hash.
+    ///
+    /// # Errors
+    /// [`DomainError::Unknown`], listing those there are.
+    pub fn named(&self, name: &str) -> Result<DomainRef, DomainError> {
+        self.domains()
+            .into_iter()
+            .find(|domain| domain.name == name)
+            .ok_or_else(|| DomainError::Unknown { name: name.to_owned(), known: self.known() })
+    }
+
     /// The hashes and names of every domain, sorted by hash.
     #[must_use]
     pub fn domains(&self) -> Vec<DomainRef> {
         self.domains
             .iter()
-            .map(|(hash, entry)| DomainRef { name: entry.name.clone(), hash: *hash })
+            .map(|(hash, entry)| DomainRef { name: entry.domain.name().to_owned(), hash: *hash })
             .collect()
     }
 
     /// The bytes of a domain file, for a bundle.
     #[must_use]
     pub fn domain_bytes(&self, hash: Hash) -> Option<&[u8]> {
-        self.domains.get(&hash).map(|entry| entry.bytes.as_slice())
+        self.domains.get(&hash).map(|entry| &*entry.bytes)
+    }
+
+    /// The domain that a specification names.
+    ///
+    /// # Errors
+    /// [`GenerateError::UnknownDomain`] where the library has no file of that hash and name.
+    pub fn domain(&self, wanted: &DomainRef) -> Result<&Domain, GenerateError> {
+        self.domains
+            .get(&wanted.hash)
+            .map(|entry| &*entry.domain)
+            .filter(|domain| domain.name() == wanted.name)
+            .ok_or_else(|| GenerateError::UnknownDomain {
+                name: wanted.name.clone(),
+                hash: wanted.hash,
+                known: self.known(),
+            })
+    }
+
+    fn known(&self) -> String {
+        let names: Vec<String> = self
+            .domains()
+            .iter()
+            .map(|domain| format!("{} ({})", domain.name, domain.hash.short()))
+            .collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     }
 }

@@ -14,11 +14,16 @@
 #![forbid(unsafe_code)]
 
 pub mod check;
+pub mod domain;
+mod draw;
 pub mod family;
 pub mod grade;
 pub mod grammar;
+pub mod lint;
+pub mod longdoc;
 pub mod number;
 pub mod parse;
+mod prompt;
 pub mod query;
 pub mod types;
 

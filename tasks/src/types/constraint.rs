@@ -91,10 +91,7 @@ pub enum Constraint {
     /// The first words have these lengths in letters.
     WordLengths(Vec<u16>),
     /// The first so many words are in alphabetical order (not strict, case ignored).
-    Alphabetical {
-        /// How many words from the start.
-        words: u16,
-    },
+    Alphabetical(u16),
     /// The artifact has so many sentences (it ends each by a full stop).
     SentenceCount(u16),
     /// Ends with this word (case and a final full stop ignored).

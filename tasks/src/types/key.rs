@@ -107,6 +107,8 @@ pub struct Statement {
     pub kind: StatementKind,
     /// The name under which its entity stands in the text; `None` for the canonical one.
     pub named: Option<String>,
+    /// The number as printed, where it stands in another unit than the attribute's.
+    pub printed: Option<Value>,
 }
 
 /// One paragraph as structured statements, parallel to [`super::Task::paragraphs`].

@@ -1,0 +1,198 @@
+//! A domain file as TOML has it.
+
+use serde::Deserialize;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Raw {
+    pub(super) name: String,
+    pub(super) entity: String,
+    pub(super) entities: String,
+    pub(super) titles: Vec<String>,
+    pub(super) names: Names,
+    pub(super) attributes: Vec<RawAttribute>,
+    #[serde(default)]
+    pub(super) measures: Vec<RawMeasure>,
+    pub(super) groups: Vec<RawGroup>,
+    pub(super) sources: RawSources,
+    pub(super) scope: RawRules,
+    pub(super) aliases: RawWordings,
+    pub(super) instructions: RawWordings,
+    pub(super) noise: RawNoise,
+    pub(super) questions: RawQuestions,
+    pub(super) phrases: RawPhrases,
+    pub(super) constraints: RawConstraints,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Names {
+    pub(super) first: Vec<String>,
+    pub(super) second: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawUnitForm {
+    pub(super) form: String,
+    pub(super) factor: i64,
+}
+
+macro_rules! raw_attribute {
+    ($($field:ident: $kind:ty,)*) => {
+        #[derive(Debug, Clone, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct RawAttribute {
+            pub(super) key: String,
+            pub(super) like: Option<String>,
+            $(pub(super) $field: Option<$kind>,)*
+        }
+
+        impl RawAttribute {
+            /// Takes over from `base` every field that is not given.
+            pub(super) fn inherit(&mut self, base: &Self) {
+                $(if self.$field.is_none() {
+                    self.$field = base.$field.clone();
+                })*
+            }
+        }
+    };
+}
+
+raw_attribute! {
+    label: String,
+    kind: crate::types::ValueKind,
+    vocabulary: Vec<String>,
+    first: Vec<String>,
+    last: Vec<String>,
+    min: i64,
+    max: i64,
+    step: i64,
+    unit: String,
+    scale: i64,
+    periods: Vec<String>,
+    measure: String,
+    trace: String,
+    trace_more: String,
+    trace_less: String,
+    forms: Vec<String>,
+    gap_forms: Vec<String>,
+    unit_forms: Vec<RawUnitForm>,
+    plain: Vec<String>,
+    more: Vec<String>,
+    less: Vec<String>,
+    more_next: Vec<String>,
+    less_next: Vec<String>,
+    wider: Vec<String>,
+    ask: Vec<String>,
+    highest: String,
+    lowest: String,
+    above: String,
+    below: String,
+    is: String,
+    same: String,
+    of: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMeasure {
+    pub(super) phrase: String,
+    pub(super) sum: Option<Vec<String>>,
+    pub(super) diff: Option<[String; 2]>,
+    pub(super) over: Option<Vec<String>>,
+    pub(super) under: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawGroup {
+    pub(super) key: String,
+    #[serde(default)]
+    pub(super) always: bool,
+    pub(super) attributes: Vec<String>,
+    pub(super) wordings: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSources {
+    pub(super) names: Vec<String>,
+    pub(super) rules: Vec<String>,
+    pub(super) attributed: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRules {
+    pub(super) rules: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWordings {
+    pub(super) wordings: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawNoise {
+    pub(super) general: Vec<String>,
+    pub(super) entity: Vec<String>,
+    pub(super) pair: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawQuestions {
+    pub(super) which: Vec<String>,
+    pub(super) which_filtered: Vec<String>,
+    pub(super) which_measure: Vec<String>,
+    pub(super) which_measure_filtered: Vec<String>,
+    pub(super) which_rank: Vec<String>,
+    pub(super) which_only: Vec<String>,
+    pub(super) compare: Vec<String>,
+    pub(super) number: Vec<String>,
+    pub(super) count: Vec<String>,
+    pub(super) total: Vec<String>,
+    pub(super) gap: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPhrases {
+    pub(super) selected: String,
+    pub(super) selected_measure: String,
+    pub(super) selected_filtered: String,
+    pub(super) selected_only: String,
+    pub(super) relative: String,
+    pub(super) versus: String,
+    pub(super) also: String,
+    pub(super) unit: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawConstraints {
+    pub(super) word_count: Vec<String>,
+    pub(super) max_words: Vec<String>,
+    pub(super) min_words: Vec<String>,
+    pub(super) answer: Vec<String>,
+    pub(super) category: Vec<String>,
+    pub(super) fact: Vec<String>,
+    pub(super) name: Vec<String>,
+    pub(super) starts_with: Vec<String>,
+    pub(super) word: Vec<String>,
+    pub(super) next_prime: Vec<String>,
+    pub(super) equation: Vec<String>,
+    pub(super) acrostic: Vec<String>,
+    pub(super) forbidden_letter: Vec<String>,
+    pub(super) order: Vec<String>,
+    pub(super) digit_sum: Vec<String>,
+    pub(super) word_lengths: Vec<String>,
+    pub(super) alphabetical: Vec<String>,
+    pub(super) sentence_count: Vec<String>,
+    pub(super) ends_with: Vec<String>,
+    pub(super) answer_of: String,
+    pub(super) number_of: String,
+}

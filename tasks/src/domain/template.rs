@@ -1,0 +1,177 @@
+//! Wordings with slots.
+
+/// What a slot stands for. Attributes are places in [`super::Domain::attributes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slot {
+    Entity,
+    Reference,
+    Other,
+    Value,
+    Amount,
+    N,
+    Source,
+    Sentence,
+    Strong,
+    Weak,
+    Alias,
+    Superlative,
+    Filters,
+    End,
+    Measure,
+    Unit,
+    Ordinal,
+    A,
+    B,
+    First,
+    Second,
+    Label,
+    Of,
+    Question,
+    Answers,
+    Number,
+    Modulus,
+    Plus,
+    Letter,
+    Lengths,
+    Word,
+    Attr(u16),
+    Article(u16),
+}
+
+const NAMES: [(&str, Slot); 31] = [
+    ("entity", Slot::Entity),
+    ("reference", Slot::Reference),
+    ("other", Slot::Other),
+    ("value", Slot::Value),
+    ("amount", Slot::Amount),
+    ("n", Slot::N),
+    ("source", Slot::Source),
+    ("sentence", Slot::Sentence),
+    ("strong", Slot::Strong),
+    ("weak", Slot::Weak),
+    ("alias", Slot::Alias),
+    ("superlative", Slot::Superlative),
+    ("filters", Slot::Filters),
+    ("end", Slot::End),
+    ("measure", Slot::Measure),
+    ("unit", Slot::Unit),
+    ("ordinal", Slot::Ordinal),
+    ("a", Slot::A),
+    ("b", Slot::B),
+    ("first", Slot::First),
+    ("second", Slot::Second),
+    ("label", Slot::Label),
+    ("of", Slot::Of),
+    ("question", Slot::Question),
+    ("answers", Slot::Answers),
+    ("number", Slot::Number),
+    ("modulus", Slot::Modulus),
+    ("plus", Slot::Plus),
+    ("letter", Slot::Letter),
+    ("lengths", Slot::Lengths),
+    ("word", Slot::Word),
+];
+
+impl Slot {
+    /// As written in a domain file, without braces.
+    pub(crate) fn name(self) -> &'static str {
+        NAMES.iter().find(|(_, slot)| *slot == self).map_or("an attribute", |(name, _)| name)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Piece {
+    Text(String),
+    Slot(Slot),
+}
+
+/// A wording, cut at its slots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Template {
+    pub(crate) pieces: Vec<Piece>,
+}
+
+impl Template {
+    /// Cuts `text` at its slots. `attributes` are the keys that slots may name besides the fixed
+    /// ones. The error says what is wrong with the wording.
+    pub(crate) fn parse(text: &str, attributes: &[String]) -> Result<Self, String> {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while let Some(open) = rest.find('{') {
+            let Some(close) = rest[open..].find('}').map(|at| open + at) else {
+                return Err(format!("{text:?} has a brace that is never closed"));
+            };
+            if open > 0 {
+                pieces.push(Piece::Text(rest[..open].to_owned()));
+            }
+            let name = &rest[open + 1..close];
+            pieces.push(Piece::Slot(
+                Self::slot(name, attributes)
+                    .ok_or_else(|| format!("{text:?} has an unknown slot {{{name}}}"))?,
+            ));
+            rest = &rest[close + 1..];
+        }
+        if rest.contains('}') {
+            return Err(format!("{text:?} has a brace that is never opened"));
+        }
+        if !rest.is_empty() {
+            pieces.push(Piece::Text(rest.to_owned()));
+        }
+        Ok(Self { pieces })
+    }
+
+    fn slot(name: &str, attributes: &[String]) -> Option<Slot> {
+        let attribute = |key: &str| {
+            let place = attributes.iter().position(|known| known == key)?;
+            u16::try_from(place).ok()
+        };
+        if let Some(key) = name.strip_prefix("a:") {
+            return attribute(key).map(Slot::Article);
+        }
+        NAMES
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, slot)| *slot)
+            .or_else(|| attribute(name).map(Slot::Attr))
+    }
+
+    /// The slots, in order.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Slot(slot) => Some(*slot),
+            Piece::Text(_) => None,
+        })
+    }
+
+    /// Appends the wording to `out`, each slot written by `fill`.
+    pub(crate) fn write(&self, out: &mut String, mut fill: impl FnMut(Slot, &mut String)) {
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Slot(slot) => fill(*slot, out),
+            }
+        }
+    }
+
+    /// The wording with each slot replaced by what `fill` gives.
+    pub(crate) fn fill(&self, fill: impl FnMut(Slot, &mut String)) -> String {
+        let mut out = String::new();
+        self.write(&mut out, fill);
+        out
+    }
+}
+
+/// `word` behind its indefinite article.
+pub(crate) fn with_article(word: &str) -> String {
+    format!("{} {word}", article(word))
+}
+
+/// The indefinite article of `word`, by its first sound as far as spelling tells.
+pub(crate) fn article(word: &str) -> &'static str {
+    const LONG_U: [&str; 5] = ["uni", "use", "usu", "eu", "one"];
+    let lower = word.to_lowercase();
+    let silent_h = ["hour", "honest", "honour", "heir"].iter().any(|head| lower.starts_with(head));
+    let vowel = lower.starts_with(['a', 'e', 'i', 'o', 'u'])
+        && !LONG_U.iter().any(|head| lower.starts_with(head));
+    if vowel || silent_h { "an" } else { "a" }
+}

@@ -1,0 +1,253 @@
+//! What a profile asks of the generator: sizes, shapes, traps, constraints and trace rules.
+
+use lode_proto::task::Profile;
+
+use crate::types::{TraceNeed, TraceRules, TrapKind};
+
+/// How facts are laid out in paragraphs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// One sentence a paragraph, all absolute.
+    Sentences,
+    /// One group of attributes a paragraph; most entities only relative to another.
+    Grouped,
+}
+
+/// The form of a question, by what it takes to answer it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Shape {
+    LookupNumber,
+    LookupCategory,
+    WhichOnly,
+    TwoHopNumber,
+    TwoHopCategory,
+    Extreme,
+    Compare,
+    Kth,
+    FilteredExtreme,
+    BoundedExtreme,
+    VersusExtreme,
+    SumExtreme,
+    DiffExtreme,
+    RatioExtreme,
+    Count,
+    Total,
+    Gap,
+    RankedNumber,
+    RankedCategory,
+    SameAsHop,
+    RelativeHop,
+    ThreeHops,
+    FourHops,
+}
+
+/// The kind of a constraint to draw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    WordCount,
+    MaxWords,
+    MinWords,
+    Answer,
+    Category,
+    Fact,
+    Name,
+    StartsWith,
+    Word,
+    NextPrime,
+    Equation,
+    Acrostic,
+    ForbiddenLetter,
+    Order,
+    DigitSum,
+    WordLengths,
+    Alphabetical,
+    SentenceCount,
+    EndsWith,
+}
+
+/// One profile of `longdoc`.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) layout: Layout,
+    /// Fewest and most entities.
+    pub(super) entities: (i64, i64),
+    /// How many of the domain's groups are used, in file order (grouped layout).
+    pub(super) groups: usize,
+    /// Attributes of one document (sentence layout).
+    pub(super) attributes: (i64, i64),
+    /// Paragraphs that noise fills up to.
+    pub(super) paragraphs: usize,
+    /// Largest number in a document, in its unit.
+    pub(super) max_number: i64,
+    /// Longest chain of relative statements.
+    pub(super) depth: u32,
+    /// Entities with an alias.
+    pub(super) aliases: usize,
+    /// Facts stated once more by themselves.
+    pub(super) restated: usize,
+    pub(super) questions: usize,
+    pub(super) shapes: Vec<(Shape, u32)>,
+    /// Each slot of the skeleton draws one kind.
+    pub(super) constraints: Vec<Vec<(Kind, u32)>>,
+    pub(super) traps: Vec<(TrapKind, u32)>,
+    pub(super) binding: (i64, i64),
+    pub(super) bait: (i64, i64),
+    /// Most estimated tokens of the witness.
+    pub(super) witness_tokens: usize,
+    pub(super) trace: TraceRules,
+    pub(super) max_completion_bytes: u32,
+}
+
+/// The plan of a profile; `None` where `longdoc` does not make it yet.
+pub(super) fn plan(profile: Profile) -> Option<Plan> {
+    match profile {
+        Profile::Nano => Some(nano()),
+        Profile::Mini => Some(mini()),
+        Profile::Standard => Some(standard()),
+        Profile::Hard => None,
+    }
+}
+
+fn nano() -> Plan {
+    Plan {
+        layout: Layout::Sentences,
+        entities: (3, 4),
+        groups: 0,
+        attributes: (2, 2),
+        paragraphs: 0,
+        max_number: 9_899,
+        depth: 0,
+        aliases: 0,
+        restated: 0,
+        questions: 1,
+        shapes: vec![
+            (Shape::LookupNumber, 4),
+            (Shape::LookupCategory, 2),
+            (Shape::WhichOnly, 1),
+            (Shape::TwoHopNumber, 1),
+            (Shape::Extreme, 1),
+        ],
+        constraints: vec![vec![
+            (Kind::Fact, 3),
+            (Kind::Answer, 2),
+            (Kind::Name, 2),
+            (Kind::MaxWords, 1),
+        ]],
+        traps: vec![(TrapKind::Superseded, 3), (TrapKind::Scope, 1)],
+        binding: (1, 1),
+        bait: (0, 0),
+        witness_tokens: 160,
+        trace: TraceRules {
+            needs: vec![TraceNeed::Facts],
+            min_extracts: 1,
+            max_steps: 4,
+            citations: true,
+            computes: false,
+            citation_milli: 0,
+        },
+        max_completion_bytes: 4 * 1024,
+    }
+}
+
+fn mini() -> Plan {
+    Plan {
+        entities: (8, 8),
+        groups: 2,
+        paragraphs: 25,
+        depth: 3,
+        aliases: 1,
+        restated: 2,
+        questions: 4,
+        constraints: vec![
+            vec![(Kind::WordCount, 2), (Kind::MaxWords, 1), (Kind::MinWords, 1)],
+            vec![(Kind::Answer, 1), (Kind::Category, 2)],
+            vec![(Kind::NextPrime, 2), (Kind::DigitSum, 1)],
+            vec![
+                (Kind::ForbiddenLetter, 2),
+                (Kind::EndsWith, 1),
+                (Kind::SentenceCount, 1),
+                (Kind::StartsWith, 1),
+                (Kind::Word, 1),
+            ],
+        ],
+        binding: (1, 1),
+        bait: (1, 1),
+        witness_tokens: 700,
+        max_completion_bytes: 16 * 1024,
+        ..standard()
+    }
+}
+
+fn standard() -> Plan {
+    let all = [
+        Shape::LookupNumber,
+        Shape::LookupCategory,
+        Shape::TwoHopNumber,
+        Shape::TwoHopCategory,
+        Shape::Extreme,
+        Shape::Compare,
+        Shape::Kth,
+        Shape::FilteredExtreme,
+        Shape::BoundedExtreme,
+        Shape::VersusExtreme,
+        Shape::SumExtreme,
+        Shape::DiffExtreme,
+        Shape::RatioExtreme,
+        Shape::Count,
+        Shape::Total,
+        Shape::Gap,
+        Shape::RankedNumber,
+        Shape::RankedCategory,
+        Shape::SameAsHop,
+        Shape::RelativeHop,
+        Shape::ThreeHops,
+        Shape::FourHops,
+    ];
+    Plan {
+        layout: Layout::Grouped,
+        entities: (20, 20),
+        groups: usize::MAX,
+        attributes: (0, 0),
+        paragraphs: 100,
+        max_number: i64::MAX / 1000,
+        depth: 5,
+        aliases: 3,
+        restated: 5,
+        questions: 10,
+        shapes: all.into_iter().map(|shape| (shape, 1)).collect(),
+        constraints: vec![
+            vec![(Kind::WordCount, 1)],
+            vec![(Kind::Answer, 1)],
+            vec![(Kind::Category, 1)],
+            vec![(Kind::Category, 1), (Kind::Order, 1)],
+            vec![(Kind::NextPrime, 1)],
+            vec![(Kind::Equation, 1), (Kind::DigitSum, 1)],
+            vec![(Kind::Acrostic, 1), (Kind::WordLengths, 1), (Kind::Alphabetical, 1)],
+            vec![(Kind::ForbiddenLetter, 2), (Kind::SentenceCount, 1), (Kind::EndsWith, 1)],
+        ],
+        traps: vec![
+            (TrapKind::Superseded, 3),
+            (TrapKind::Unit, 2),
+            (TrapKind::Scope, 2),
+            (TrapKind::Homonym, 1),
+            (TrapKind::PlantedInstruction, 1),
+        ],
+        binding: (1, 2),
+        bait: (1, 2),
+        witness_tokens: 1_400,
+        trace: TraceRules {
+            needs: vec![
+                TraceNeed::Facts,
+                TraceNeed::Citations,
+                TraceNeed::Computes,
+                TraceNeed::Dataflow,
+            ],
+            min_extracts: 3,
+            max_steps: 200,
+            citations: true,
+            computes: true,
+            citation_milli: 800,
+        },
+        max_completion_bytes: 32 * 1024,
+    }
+}

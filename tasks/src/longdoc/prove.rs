@@ -1,0 +1,379 @@
+//! What is proved of every task before it goes out (DESIGN 3.3, proofs 1 to 5 and 7).
+//!
+//! The proofs read the task and its key, never the world they were made from: the solver runs on
+//! the key's statements, which are those that the paragraphs were rendered from.
+
+use crate::{
+    check,
+    lint::{self, Fault},
+    query::{Cell, Evaluator, cell_of},
+    types::{
+        Answer, AnswerKey, Check, Consequence, Scope, StatementKind, Task, Trap, TrapKind,
+        TrapRole, Value,
+    },
+};
+
+use super::solve::{self, Fall, Reading, Unreadable};
+
+/// Largest chance of a random text under the grammar to pass, parts per billion: 1 %.
+pub const MAX_GUESS_FLOOR_PPB: u64 = 10_000_000;
+
+/// What a task violates.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// Proof 1 or 4: the document has no single reading.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// Proof 1: a question's gold answer does not follow from the document.
+    #[error("the document gives {found} as the answer to question {question}, the key another")]
+    Gold {
+        /// From 1.
+        question: u16,
+        /// What follows, or why nothing does.
+        found: String,
+    },
+    /// Proof 1: the key holds a fact that the document does not.
+    #[error("the key's facts are not those of the document")]
+    Facts,
+    /// Proof 2: a caught reader derives something else than the key says, or nothing.
+    #[error("trap {trap} does not lead where the key says")]
+    TrapPath {
+        /// From 1.
+        trap: u16,
+    },
+    /// Proof 2: a binding trap changes nothing, or bait changes something.
+    #[error("trap {trap} does not have the role that the key says")]
+    TrapRole {
+        /// From 1.
+        trap: u16,
+    },
+    /// Proof 2: the document does not hold the wrong value where the key says.
+    #[error("trap {trap} does not stand in the document where the key says")]
+    TrapPlace {
+        /// From 1.
+        trap: u16,
+    },
+    /// Proof 2: no binding trap at all.
+    #[error("no trap binds")]
+    NoTrap,
+    /// Proof 3: the witness does not pass.
+    #[error("the witness does not pass: {0}")]
+    Witness(String),
+    /// Proof 3: a trapped witness does not fail by its trap.
+    #[error("the witness of trap {trap} does not fail by it: {why}")]
+    TrappedWitness {
+        /// From 1.
+        trap: u16,
+        /// What it does instead.
+        why: String,
+    },
+    /// Proof 5.
+    #[error("{place}: {fault}")]
+    Language {
+        /// "paragraph 12"
+        place: String,
+        /// What is wrong.
+        fault: Fault,
+    },
+    /// Proof 7.
+    #[error(
+        "guessing passes with up to {ppb} parts per billion, at most {MAX_GUESS_FLOOR_PPB} are allowed"
+    )]
+    GuessFloor {
+        /// The bound.
+        ppb: u64,
+    },
+    /// The parts of task and key do not belong together.
+    #[error("the key does not belong to the task: {0}")]
+    Shape(String),
+}
+
+/// Proves a task.
+///
+/// # Errors
+/// The first violation.
+pub fn prove(task: &Task, key: &AnswerKey) -> Result<(), Violation> {
+    shape(task, key)?;
+    language(task)?;
+    let truth = solve::read(&key.document, &task.roster, &task.attributes, None)?;
+    gold(task, key, &truth)?;
+    facts(task, key, &truth)?;
+    let mut binding = 0;
+    for (number, trap) in (1..).zip(&key.traps) {
+        let wrong = prove_trap(number, trap, task, key)?;
+        binding += usize::from(trap.role == TrapRole::Binding);
+        if trap.role == TrapRole::Binding {
+            trapped_witness(number, task, key, &wrong)?;
+        }
+    }
+    if binding == 0 {
+        return Err(Violation::NoTrap);
+    }
+    witness(task, key)?;
+    if key.guess_floor_ppb > MAX_GUESS_FLOOR_PPB {
+        return Err(Violation::GuessFloor { ppb: key.guess_floor_ppb });
+    }
+    Ok(())
+}
+
+fn shape(task: &Task, key: &AnswerKey) -> Result<(), Violation> {
+    let pairs = [
+        ("paragraphs", task.paragraphs.len(), key.document.len()),
+        ("questions", task.questions.len(), key.gold.len()),
+        ("constraints", task.constraints.len(), key.constraints.len()),
+    ];
+    for (what, public, secret) in pairs {
+        if public != secret {
+            return Err(Violation::Shape(format!("{public} {what} against {secret}")));
+        }
+    }
+    Ok(())
+}
+
+fn language(task: &Task) -> Result<(), Violation> {
+    let texts = (1..)
+        .zip(&task.paragraphs)
+        .map(|(n, text)| ("paragraph", n, text.as_str()))
+        .chain((1..).zip(&task.questions).map(|(n, q)| ("question", n, q.text.as_str())))
+        .chain((1..).zip(&task.constraints).map(|(n, c)| ("constraint", n, c.0.as_str())));
+    for (what, number, text) in texts {
+        lint::lint(text)
+            .map_err(|fault| Violation::Language { place: format!("{what} {number}"), fault })?;
+    }
+    Ok(())
+}
+
+fn gold(task: &Task, key: &AnswerKey, truth: &Reading) -> Result<(), Violation> {
+    let evaluator = Evaluator { table: &truth.table, attributes: &task.attributes };
+    for (question, gold) in (1..).zip(&key.gold) {
+        match evaluator.answer(&gold.query) {
+            Ok(answer) if answer == gold.answer => {}
+            Ok(answer) => {
+                return Err(Violation::Gold { question, found: format!("{answer:?}") });
+            }
+            Err(why) => return Err(Violation::Gold { question, found: why.to_string() }),
+        }
+    }
+    Ok(())
+}
+
+fn facts(task: &Task, key: &AnswerKey, truth: &Reading) -> Result<(), Violation> {
+    let known = usize::from(truth.table.entities()) * usize::from(truth.table.attrs());
+    let all = key.facts.iter().all(|known| {
+        let cell = task
+            .attributes
+            .get(known.fact.attr.at())
+            .and_then(|schema| cell_of(&known.value, schema));
+        cell.is_some_and(|cell| cell != Cell::Missing && truth.table.get(known.fact) == cell)
+            && !known.paragraphs.is_empty()
+    });
+    let sorted = key.facts.windows(2).all(|pair| pair[0].fact < pair[1].fact);
+    if all && sorted && key.facts.len() == known { Ok(()) } else { Err(Violation::Facts) }
+}
+
+/// What a caught reader derives: the answers; checks are compared in the consequences.
+fn prove_trap(
+    number: u16,
+    trap: &Trap,
+    task: &Task,
+    key: &AnswerKey,
+) -> Result<Vec<Answer>, Violation> {
+    let place = Violation::TrapPlace { trap: number };
+    let paragraph = *trap.wrong_paragraphs.first().ok_or(place.clone())?;
+    let all = trap.wrong_paragraphs.iter().all(|at| holds_trap(*at, trap, key));
+    if !all || trap.right == trap.wrong || trap.right_paragraphs.is_empty() {
+        return Err(place);
+    }
+    let schema = task.attributes.get(trap.fact.attr.at()).ok_or(place.clone())?;
+    let wrong = cell_of(&trap.wrong, schema).ok_or(place)?;
+    let fall = Fall { fact: trap.fact, wrong, paragraph };
+    let caught = solve::read(&key.document, &task.roster, &task.attributes, Some(fall))?;
+    let evaluator = Evaluator { table: &caught.table, attributes: &task.attributes };
+    let path = Violation::TrapPath { trap: number };
+    let mut answers = Vec::with_capacity(key.gold.len());
+    let mut found = 0;
+    for (question, gold) in (1_u16..).zip(&key.gold) {
+        let answer = evaluator.answer(&gold.query).map_err(|_| path.clone())?;
+        if answer != gold.answer {
+            found += 1;
+            let said = trap.consequences.iter().any(|consequence| {
+                matches!(consequence, Consequence::Answer { question: q, answer: a }
+                    if *q == question && *a == answer)
+            });
+            if !said {
+                return Err(path);
+            }
+        }
+        answers.push(answer);
+    }
+    let said = trap.consequences.iter().filter(|c| matches!(c, Consequence::Answer { .. })).count();
+    let differ = trap.consequences.iter().all(|consequence| match consequence {
+        Consequence::Answer { .. } => true,
+        Consequence::Check { constraint, check } => key
+            .constraints
+            .get(usize::from(*constraint).wrapping_sub(1))
+            .is_some_and(|known| known.check != *check),
+    });
+    if said != found || !differ {
+        return Err(path);
+    }
+    if trap.consequences.is_empty() != (trap.role == TrapRole::Bait) {
+        return Err(Violation::TrapRole { trap: number });
+    }
+    Ok(answers)
+}
+
+/// Whether a paragraph makes the statement that the trap consists of.
+fn holds_trap(paragraph: u32, trap: &Trap, key: &AnswerKey) -> bool {
+    let Some(at) = usize::try_from(paragraph).ok().and_then(|n| n.checked_sub(1)) else {
+        return false;
+    };
+    let Some(paragraph) = key.document.get(at) else { return false };
+    paragraph.statements.iter().any(|statement| is_trap(statement, trap, key))
+}
+
+/// Whether a statement is the one that a trap tempts with.
+pub(super) fn is_trap(statement: &crate::types::Statement, trap: &Trap, key: &AnswerKey) -> bool {
+    match (&statement.kind, trap.kind) {
+        (StatementKind::Absolute { fact, value, scope: Scope::Own, .. }, TrapKind::Superseded) => {
+            *fact == trap.fact && *value == trap.wrong
+        }
+        (StatementKind::Absolute { fact, value, scope: Scope::Other, .. }, TrapKind::Scope) => {
+            *fact == trap.fact && *value == trap.wrong
+        }
+        (StatementKind::Absolute { fact, value, scope: Scope::Own, .. }, TrapKind::Unit) => {
+            *fact == trap.fact
+                && *value == trap.right
+                && statement.printed.as_ref() == Some(&trap.wrong)
+        }
+        (
+            StatementKind::Absolute { fact, scope: Scope::Own, .. }
+            | StatementKind::Relative { fact, .. },
+            TrapKind::Homonym,
+        ) => {
+            fact.entity != trap.fact.entity
+                && fact.attr == trap.fact.attr
+                && key.value(*fact) == Some(&trap.wrong)
+        }
+        (StatementKind::Instruction { fact, value }, TrapKind::PlantedInstruction) => {
+            *fact == trap.fact && *value == trap.wrong
+        }
+        _ => false,
+    }
+}
+
+fn witness(task: &Task, key: &AnswerKey) -> Result<(), Violation> {
+    let artifact = artifact_of(&key.witness)
+        .ok_or_else(|| Violation::Witness("it has no artifact".to_owned()))?;
+    for (number, constraint) in (1..).zip(&key.constraints) {
+        if !check::holds(&constraint.check, artifact) {
+            let why = check::explain(&constraint.check, artifact);
+            return Err(Violation::Witness(format!("constraint {number}: {why}")));
+        }
+    }
+    if key.witness.len() > usize::try_from(task.max_completion_bytes).unwrap_or(usize::MAX) {
+        return Err(Violation::Witness("it is longer than a completion may be".to_owned()));
+    }
+    Ok(())
+}
+
+/// The trapped witness holds every check of its path and breaks the truth.
+fn trapped_witness(
+    number: u16,
+    task: &Task,
+    key: &AnswerKey,
+    answers: &[Answer],
+) -> Result<(), Violation> {
+    let fault = |why: &str| Violation::TrappedWitness { trap: number, why: why.to_owned() };
+    let text = key
+        .trapped
+        .iter()
+        .find(|trapped| trapped.trap == number)
+        .map(|trapped| trapped.text.as_str())
+        .ok_or_else(|| fault("there is none"))?;
+    let artifact = artifact_of(text).ok_or_else(|| fault("it has no artifact"))?;
+    let trap =
+        key.traps.get(usize::from(number) - 1).ok_or_else(|| fault("there is no such trap"))?;
+    let wrong_check = |constraint: u16| {
+        trap.consequences.iter().find_map(|consequence| match consequence {
+            Consequence::Check { constraint: c, check } if *c == constraint => Some(check),
+            _ => None,
+        })
+    };
+    let mut breaks = answers.iter().zip(&key.gold).any(|(answer, gold)| *answer != gold.answer);
+    for (constraint, known) in (1..).zip(&key.constraints) {
+        let own: &Check = wrong_check(constraint).unwrap_or(&known.check);
+        if !check::holds(own, artifact) {
+            return Err(fault(&check::explain(own, artifact)));
+        }
+        breaks |= !check::holds(&known.check, artifact);
+    }
+    if !breaks {
+        return Err(fault("it would pass"));
+    }
+    if task.questions.len() != answers.len() {
+        return Err(fault("it does not answer every question"));
+    }
+    Ok(())
+}
+
+fn artifact_of(completion: &str) -> Option<&str> {
+    completion.lines().rev().find_map(|line| line.strip_prefix("Artifact: "))
+}
+
+/// Upper bound on the chance that a text drawn at random under the grammar passes, parts per
+/// billion, rounded up.
+///
+/// To pass, a text must hold the right answer to each question and, where the profile asks for the
+/// facts behind it, each of those. A sampler picks an entity out of the roster, a category out of
+/// its vocabulary, and a number digit by digit (at least ten choices each). Values that agree
+/// are counted once, since a sampler may copy what it wrote before; what the artifact needs beyond
+/// them is taken as given. The product over the different values is therefore an upper bound.
+pub(super) fn guess_floor_ppb(task: &Task, key: &AnswerKey) -> u64 {
+    use std::collections::BTreeSet;
+    let mut choices: BTreeSet<(String, u64)> = BTreeSet::new();
+    let roster = task.roster.len() as u64;
+    let mut number = |text: String| {
+        let digits = text.bytes().filter(u8::is_ascii_digit).count();
+        let odds = 10_u64.saturating_pow(u32::try_from(digits).unwrap_or(9).min(9));
+        choices.insert((text, odds));
+    };
+    let mut words: BTreeSet<(String, u64)> = BTreeSet::new();
+    for gold in &key.gold {
+        match &gold.answer {
+            Answer::Entity(entity) => {
+                words.insert((format!("entity {}", entity.0), roster));
+            }
+            Answer::Category(text) => {
+                let size = task
+                    .attributes
+                    .iter()
+                    .filter(|schema| schema.vocabulary.contains(text))
+                    .map(|schema| schema.vocabulary.len())
+                    .min();
+                words.insert((text.clone(), size.unwrap_or(1) as u64));
+            }
+            Answer::Integer(n) => number(n.to_string()),
+            Answer::Decimal(milli) => number(crate::number::decimal(*milli)),
+        }
+        if task.trace.needs.contains(&crate::types::TraceNeed::Facts) {
+            for fact in &gold.support {
+                match key.value(*fact) {
+                    Some(Value::Int(n)) => number(n.to_string()),
+                    Some(Value::Milli(milli)) => number(crate::number::decimal(*milli)),
+                    Some(Value::Text(text)) => {
+                        let size = task.attributes.get(fact.attr.at());
+                        let size = size.map_or(1, |schema| schema.vocabulary.len());
+                        words.insert((text.clone(), size as u64));
+                    }
+                    None => {}
+                }
+            }
+        }
+    }
+    let mut odds: u64 = 1;
+    for (_, choice) in choices.iter().chain(&words) {
+        odds = odds.saturating_mul((*choice).max(1));
+    }
+    1_000_000_000_u64.div_ceil(odds)
+}

@@ -1,0 +1,233 @@
+//! Traps: one wrong value each, that a careless reader would take for a fact, and all that follows
+//! from it.
+
+use crate::{
+    draw::Draw,
+    query::{Cell, Evaluator, Table},
+    types::{
+        Answer, Check, Consequence, Constraint, EntityId, FactRef, TrapKind, TrapRole, ValueKind,
+    },
+};
+
+use super::{
+    constrain,
+    plan::{Layout, Plan},
+    question::Drafted,
+    world::World,
+};
+
+/// Candidates tried for one trap.
+const TRIES: u32 = 24;
+/// A wider scope's figure is this much larger, percent.
+const WIDER_PERCENT: (i64, i64) = (107, 183);
+
+/// A trap before the document is rendered.
+#[derive(Debug, Clone)]
+pub(super) struct DraftedTrap {
+    pub(super) kind: TrapKind,
+    pub(super) role: TrapRole,
+    pub(super) fact: FactRef,
+    pub(super) right: Cell,
+    pub(super) wrong: Cell,
+    /// The similarly named entity of a homonym.
+    pub(super) other: Option<EntityId>,
+    /// Which of the attribute's unit forms the value is printed in.
+    pub(super) unit_form: Option<usize>,
+    pub(super) consequences: Vec<Consequence>,
+}
+
+/// What a reader derives: answers and checks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Derived {
+    pub(super) answers: Vec<Answer>,
+    pub(super) checks: Vec<Check>,
+}
+
+/// All answers and checks under a table; `None` where one is undefined.
+pub(super) fn derive(
+    world: &World<'_>,
+    questions: &[Drafted],
+    constraints: &[Constraint],
+    table: &Table,
+) -> Option<Derived> {
+    let evaluator = Evaluator { table, attributes: &world.schemas };
+    let answers = questions
+        .iter()
+        .map(|question| evaluator.answer(&question.query).ok())
+        .collect::<Option<Vec<_>>>()?;
+    let checks = constraints
+        .iter()
+        .map(|constraint| constrain::resolve(constraint, world, &answers, table))
+        .collect::<Option<Vec<_>>>()?;
+    Some(Derived { answers, checks })
+}
+
+/// Where a caught reader differs from the truth.
+pub(super) fn consequences(truth: &Derived, caught: &Derived) -> Vec<Consequence> {
+    let mut found = Vec::new();
+    for (number, (right, wrong)) in (1..).zip(truth.answers.iter().zip(&caught.answers)) {
+        if right != wrong {
+            found.push(Consequence::Answer { question: number, answer: wrong.clone() });
+        }
+    }
+    for (number, (right, wrong)) in (1..).zip(truth.checks.iter().zip(&caught.checks)) {
+        if right != wrong {
+            found.push(Consequence::Check { constraint: number, check: wrong.clone() });
+        }
+    }
+    found
+}
+
+pub(super) struct Traps<'w, 'a> {
+    pub(super) world: &'w World<'a>,
+    pub(super) plan: &'w Plan,
+    pub(super) questions: &'w [Drafted],
+    pub(super) constraints: &'w [Constraint],
+    pub(super) truth: &'w Derived,
+}
+
+impl Traps<'_, '_> {
+    /// Draws the binding traps, then the bait; `None` where no binding trap is found.
+    pub(super) fn draw(&self, draw: &mut Draw) -> Option<Vec<DraftedTrap>> {
+        let mut traps: Vec<DraftedTrap> = Vec::new();
+        let binding = draw.range(self.plan.binding.0, self.plan.binding.1);
+        let bait = draw.range(self.plan.bait.0, self.plan.bait.1);
+        for (role, wanted) in [(TrapRole::Binding, binding), (TrapRole::Bait, bait)] {
+            for _ in 0..wanted {
+                let mut kinds = self.plan.traps.clone();
+                kinds.retain(|(kind, _)| {
+                    !traps.iter().any(|trap| trap.kind == *kind && trap.role == role)
+                });
+                for _ in 0..TRIES {
+                    let Some(kind) = draw.weighted(&kinds).copied() else { break };
+                    if let Some(trap) = self.draft(kind, role, &traps, draw) {
+                        traps.push(trap);
+                        break;
+                    }
+                }
+            }
+        }
+        let found = traps.iter().filter(|trap| trap.role == TrapRole::Binding).count();
+        (i64::try_from(found).ok()? >= self.plan.binding.0).then_some(traps)
+    }
+
+    fn draft(
+        &self,
+        kind: TrapKind,
+        role: TrapRole,
+        taken: &[DraftedTrap],
+        draw: &mut Draw,
+    ) -> Option<DraftedTrap> {
+        let fact = self.target(role, draw)?;
+        if taken.iter().any(|trap| trap.fact == fact) {
+            return None;
+        }
+        let right = self.world.table.get(fact);
+        let stated = self.world.parent(fact).is_none();
+        let attribute = self.world.attribute(fact.attr);
+        let mut other = None;
+        let mut unit_form = None;
+        let wrong = match kind {
+            TrapKind::Superseded if stated => self.fresh(fact, draw)?,
+            TrapKind::PlantedInstruction => self.fresh(fact, draw)?,
+            TrapKind::Scope if !attribute.wider.is_empty() => {
+                let Cell::Number(milli) = right else { return None };
+                let wider = milli / 1000 * draw.range(WIDER_PERCENT.0, WIDER_PERCENT.1) / 100;
+                Cell::Number(wider * 1000)
+            }
+            TrapKind::Unit if stated && !attribute.unit_forms.is_empty() => {
+                let Cell::Number(milli) = right else { return None };
+                let at = draw.index(attribute.unit_forms.len());
+                unit_form = Some(at);
+                Cell::Number(milli.checked_mul(attribute.unit_forms.get(at)?.factor)?)
+            }
+            TrapKind::Homonym => {
+                let namesake = self.namesake(fact.entity)?;
+                other = Some(namesake);
+                self.world.table.get(FactRef { entity: namesake, attr: fact.attr })
+            }
+            _ => return None,
+        };
+        if wrong == right || wrong == Cell::Missing {
+            return None;
+        }
+        let table = self.world.misread(fact, wrong);
+        let negative = self
+            .world
+            .entities()
+            .any(|entity| table.number(entity, fact.attr).is_some_and(|milli| milli <= 0));
+        if negative {
+            return None;
+        }
+        let caught = derive(self.world, self.questions, self.constraints, &table)?;
+        let consequences = consequences(self.truth, &caught);
+        (consequences.is_empty() == (role == TrapRole::Bait)).then_some(DraftedTrap {
+            kind,
+            role,
+            fact,
+            right,
+            wrong,
+            other,
+            unit_form,
+            consequences,
+        })
+    }
+
+    /// A fact that matters, or any fact for bait.
+    fn target(&self, role: TrapRole, draw: &mut Draw) -> Option<FactRef> {
+        if role == TrapRole::Bait {
+            let entity = EntityId(u16::try_from(draw.index(self.world.roster.len())).ok()?);
+            let attrs: Vec<_> = self.world.attr_ids().collect();
+            return Some(FactRef { entity, attr: *draw.pick(&attrs)? });
+        }
+        let mut facts: Vec<FactRef> =
+            self.questions.iter().flat_map(|question| question.support.iter().copied()).collect();
+        for constraint in self.constraints {
+            facts.extend(constrain::support_of(constraint, &self.truth.answers));
+        }
+        // In a short document, the losers matter as much as the winner.
+        if self.plan.layout == Layout::Sentences
+            && let Some(attr) = draw.pick(&facts).map(|fact| fact.attr)
+            && draw.chance(1, 3)
+        {
+            facts.extend(self.world.entities().map(|entity| FactRef { entity, attr }));
+        }
+        let mut fact = *draw.pick(&facts)?;
+        // Half of the time somewhere up the chain that the fact hangs on.
+        while let Some(parent) = self.world.parent(fact) {
+            if draw.chance(1, 2) {
+                break;
+            }
+            fact.entity = parent;
+        }
+        Some(fact)
+    }
+
+    /// A value that no entity has under this attribute.
+    fn fresh(&self, fact: FactRef, draw: &mut Draw) -> Option<Cell> {
+        let known: Vec<Cell> = self
+            .world
+            .entities()
+            .map(|entity| self.world.table.get(FactRef { entity, attr: fact.attr }))
+            .collect();
+        let category = self.world.schemas[fact.attr.at()].kind == ValueKind::Category;
+        for _ in 0..TRIES {
+            let cell = self.world.value(fact.attr, self.plan, draw);
+            let taken = if category && self.plan.layout == Layout::Grouped {
+                cell == self.world.table.get(fact)
+            } else {
+                known.contains(&cell)
+            };
+            if !taken {
+                return Some(cell);
+            }
+        }
+        None
+    }
+
+    /// Another entity with the same first word.
+    fn namesake(&self, entity: EntityId) -> Option<EntityId> {
+        let first = |entity: EntityId| self.world.name(entity).split(' ').next().unwrap_or("");
+        self.world.entities().find(|other| *other != entity && first(*other) == first(entity))
+    }
+}

@@ -1,0 +1,231 @@
+//! The world behind a document: entities, their attributes, and which values are stated only
+//! relative to another entity's.
+
+use crate::{
+    domain::{Attribute, Domain},
+    draw::Draw,
+    number,
+    query::{Cell, Table},
+    types::{AttrId, AttributeSchema, EntityId, FactRef, ValueKind},
+};
+
+use super::plan::{Layout, Plan};
+
+/// Tries for a value that no other entity has.
+const DISTINCT_TRIES: u32 = 40;
+
+/// Entities, attributes and values.
+#[derive(Debug, Clone)]
+pub(super) struct World<'a> {
+    pub(super) domain: &'a Domain,
+    /// The domain's attribute of each [`AttrId`].
+    pub(super) attrs: Vec<u16>,
+    pub(super) schemas: Vec<AttributeSchema>,
+    /// Sorted.
+    pub(super) roster: Vec<String>,
+    pub(super) table: Table,
+    /// Groups in use, by place in the domain.
+    pub(super) groups: Vec<usize>,
+    /// By entity, then attribute: the entity it is stated relative to.
+    parents: Vec<Option<EntityId>>,
+}
+
+impl<'a> World<'a> {
+    pub(super) fn draw(domain: &'a Domain, plan: &Plan, draw: &mut Draw) -> Self {
+        let count = usize::try_from(draw.range(plan.entities.0, plan.entities.1)).unwrap_or(3);
+        let roster = names(domain, count, draw);
+        let groups: Vec<usize> = match plan.layout {
+            Layout::Sentences => Vec::new(),
+            Layout::Grouped => (0..domain.groups.len().min(plan.groups)).collect(),
+        };
+        let attrs: Vec<u16> = match plan.layout {
+            Layout::Sentences => {
+                let wanted = draw.range(plan.attributes.0, plan.attributes.1);
+                let picked =
+                    draw.sample(domain.attributes.len(), usize::try_from(wanted).unwrap_or(2));
+                picked.into_iter().filter_map(|at| u16::try_from(at).ok()).collect()
+            }
+            Layout::Grouped => {
+                groups.iter().flat_map(|at| domain.groups[*at].attributes.iter().copied()).collect()
+            }
+        };
+        let schemas: Vec<AttributeSchema> =
+            attrs.iter().map(|at| domain.attributes[usize::from(*at)].schema.clone()).collect();
+        let size = roster.len() * attrs.len();
+        let mut world = Self {
+            domain,
+            table: Table::new(
+                u16::try_from(roster.len()).unwrap_or(u16::MAX),
+                u16::try_from(attrs.len()).unwrap_or(u16::MAX),
+            ),
+            attrs,
+            schemas,
+            roster,
+            groups,
+            parents: vec![None; size],
+        };
+        for at in 0..world.attrs.len() {
+            world.fill(AttrId(u16::try_from(at).unwrap_or(0)), plan, draw);
+        }
+        if plan.layout == Layout::Grouped {
+            world.link(plan, draw);
+        }
+        world
+    }
+
+    /// The domain's side of an attribute.
+    pub(super) fn attribute(&self, attr: AttrId) -> &'a Attribute {
+        &self.domain.attributes[usize::from(self.attrs[attr.at()])]
+    }
+
+    /// The attribute id of a place in the domain, where the document speaks of it.
+    pub(super) fn attr_of(&self, place: u16) -> Option<AttrId> {
+        let at = self.attrs.iter().position(|known| *known == place)?;
+        Some(AttrId(u16::try_from(at).ok()?))
+    }
+
+    pub(super) fn name(&self, entity: EntityId) -> &str {
+        &self.roster[entity.at()]
+    }
+
+    pub(super) fn entities(&self) -> impl Iterator<Item = EntityId> + use<> {
+        (0..self.table.entities()).map(EntityId)
+    }
+
+    pub(super) fn attr_ids(&self) -> impl Iterator<Item = AttrId> + use<> {
+        (0..self.table.attrs()).map(AttrId)
+    }
+
+    pub(super) fn parent(&self, fact: FactRef) -> Option<EntityId> {
+        self.parents[self.place(fact)]
+    }
+
+    fn place(&self, fact: FactRef) -> usize {
+        fact.entity.at() * self.attrs.len() + fact.attr.at()
+    }
+
+    /// The table of a reader who takes `wrong` for `fact`, and what follows from it for the facts
+    /// stated relative to it.
+    pub(super) fn misread(&self, fact: FactRef, wrong: Cell) -> Table {
+        let mut table = self.table.clone();
+        table.set(fact, wrong);
+        let mut open = vec![fact];
+        while let Some(changed) = open.pop() {
+            let (Cell::Number(now), Cell::Number(truth)) =
+                (table.get(changed), self.table.get(changed))
+            else {
+                continue;
+            };
+            for entity in self.entities() {
+                let child = FactRef { entity, attr: fact.attr };
+                if self.parent(child) == Some(changed.entity)
+                    && let Cell::Number(value) = self.table.get(child)
+                {
+                    table.set(child, Cell::Number(value - truth + now));
+                    open.push(child);
+                }
+            }
+        }
+        table
+    }
+
+    fn fill(&mut self, attr: AttrId, plan: &Plan, draw: &mut Draw) {
+        let mut used: Vec<Cell> = Vec::new();
+        for entity in self.entities() {
+            let mut cell = self.value(attr, plan, draw);
+            let distinct =
+                self.schemas[attr.at()].kind.is_number() || plan.layout == Layout::Sentences;
+            for _ in 0..DISTINCT_TRIES {
+                if !distinct || !used.contains(&cell) {
+                    break;
+                }
+                cell = self.value(attr, plan, draw);
+            }
+            used.push(cell);
+            self.table.set(FactRef { entity, attr }, cell);
+        }
+    }
+
+    /// A random value of an attribute.
+    pub(super) fn value(&self, attr: AttrId, plan: &Plan, draw: &mut Draw) -> Cell {
+        let attribute = self.attribute(attr);
+        if attribute.schema.kind == ValueKind::Category {
+            let at = draw.index(attribute.schema.vocabulary.len());
+            return Cell::Category(u16::try_from(at).unwrap_or(0));
+        }
+        let high = attribute.max.min(plan.max_number.saturating_mul(1000));
+        let steps = (high - attribute.min) / attribute.step;
+        Cell::Number(attribute.min + draw.range(0, steps) * attribute.step)
+    }
+
+    /// Chooses, for each group, which entities are stated absolutely, and a reference for each of
+    /// the others, so that chains stay within the plan's depth.
+    fn link(&mut self, plan: &Plan, draw: &mut Draw) {
+        let count = self.roster.len();
+        for group in self.groups.clone() {
+            let group = &self.domain.groups[group];
+            if group.always {
+                continue;
+            }
+            let attrs: Vec<AttrId> =
+                group.attributes.iter().filter_map(|place| self.attr_of(*place)).collect();
+            let order = draw.sample(count, count);
+            let roots = count.div_ceil(4);
+            let mut depths = vec![0_u32; count];
+            for (at, entity) in order.iter().enumerate().skip(roots) {
+                let eligible: Vec<usize> =
+                    order[..at].iter().copied().filter(|e| depths[*e] < plan.depth).collect();
+                let Some(reference) = draw.pick(&eligible).copied() else { continue };
+                depths[*entity] = depths[reference] + 1;
+                for attr in &attrs {
+                    let fact = FactRef { entity: id(*entity), attr: *attr };
+                    let place = self.place(fact);
+                    self.parents[place] = Some(id(reference));
+                }
+            }
+        }
+    }
+
+    /// A cell as the trace and the answers write it.
+    pub(super) fn text(&self, cell: Cell, attr: AttrId) -> String {
+        cell_text(cell, &self.schemas[attr.at()])
+    }
+}
+
+fn id(at: usize) -> EntityId {
+    EntityId(u16::try_from(at).unwrap_or(u16::MAX))
+}
+
+/// A cell as canonical text.
+pub(super) fn cell_text(cell: Cell, schema: &AttributeSchema) -> String {
+    match cell {
+        Cell::Missing => String::new(),
+        Cell::Number(milli) => match schema.kind {
+            ValueKind::Decimal => number::decimal(milli),
+            ValueKind::Year => (milli / 1000).to_string(),
+            ValueKind::Integer | ValueKind::Category => number::grouped(milli / 1000),
+        },
+        Cell::Category(place) => {
+            schema.vocabulary.get(usize::from(place)).cloned().unwrap_or_default()
+        }
+    }
+}
+
+/// Different two-word names in alphabetical order; the last two drawn share their first word, so
+/// that a homonym is always at hand.
+fn names(domain: &Domain, count: usize, draw: &mut Draw) -> Vec<String> {
+    let first = draw.sample(domain.first.len(), count);
+    let second = draw.sample(domain.second.len(), count);
+    let mut names: Vec<String> = (0..count)
+        .map(|at| {
+            let family = if count > 4 && at + 1 == count { at.saturating_sub(1) } else { at };
+            let (a, b) = (first.get(family), second.get(at));
+            match (a, b) {
+                (Some(a), Some(b)) => format!("{} {}", domain.first[*a], domain.second[*b]),
+                _ => format!("Company {at}"),
+            }
+        })
+        .collect();
+    names.sort();
+    names
+}
