@@ -32,6 +32,8 @@ pub(crate) struct UnitForm {
 #[derive(Debug, Clone)]
 pub(crate) struct Attribute {
     pub(crate) schema: AttributeSchema,
+    /// A value that no document has, for the worked example.
+    pub(crate) example: String,
     pub(crate) min: i64,
     pub(crate) max: i64,
     pub(crate) step: i64,
@@ -125,6 +127,8 @@ pub struct Domain {
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) measures: Vec<NamedMeasure>,
     pub(crate) groups: Vec<Group>,
+    /// A name that no document has.
+    pub(crate) example: String,
     pub(crate) sources: Vec<String>,
     pub(crate) authority: Vec<Template>,
     pub(crate) attributed: Vec<Template>,
@@ -227,6 +231,14 @@ impl Reader {
         ] {
             self.filled(place, list)?;
         }
+        let mut example = raw.example.entity.split(' ');
+        if [&raw.names.first, &raw.names.second]
+            .into_iter()
+            .any(|parts| example.next().is_none_or(|word| parts.iter().any(|part| part == word)))
+            || example.next().is_some()
+        {
+            return self.fault("example.entity", "must be two words that are no name parts");
+        }
         self.filled("sources.names", &raw.sources.names)?;
         if raw.sources.names.len() < 2 {
             return self.fault("sources.names", "at least two sources are needed");
@@ -245,6 +257,7 @@ impl Reader {
             entity: raw.entity.clone(),
             entities: raw.entities.clone(),
             titles: raw.titles.clone(),
+            example: raw.example.entity.clone(),
             first: raw.names.first.clone(),
             second: raw.names.second.clone(),
             sources: raw.sources.names.clone(),
@@ -538,6 +551,7 @@ impl Reader {
             self.one(&format!("{place}.{field}"), &text, &[slot])
         };
         let attribute = Attribute {
+            example: need("example", &raw.example)?,
             min,
             max,
             step,

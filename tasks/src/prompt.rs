@@ -22,15 +22,15 @@ impl Task {
         out
     }
 
-    /// One line a paragraph and no headings: for models that lose the thread in long prompts.
+    /// A solved example, then one line a paragraph and no headings: for models that lose the
+    /// thread in long prompts.
     fn short(&self, out: &mut String) {
-        push_line(out, &self.preamble);
+        push_line(out, &self.answer_format);
         out.push('\n');
         for (number, text) in (1..).zip(&self.paragraphs) {
             push(out, format_args!("[paragraph_{number}] {text}\n"));
         }
         out.push('\n');
-        push_line(out, &self.answer_format);
         for (number, question) in (1..).zip(&self.questions) {
             push(out, format_args!("Q{number}: {}\n", question.text));
         }

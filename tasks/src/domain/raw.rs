@@ -13,6 +13,7 @@ pub(super) struct Raw {
     pub(super) attributes: Vec<RawAttribute>,
     #[serde(default)]
     pub(super) measures: Vec<RawMeasure>,
+    pub(super) example: RawExample,
     pub(super) groups: Vec<RawGroup>,
     pub(super) sources: RawSources,
     pub(super) scope: RawRules,
@@ -62,6 +63,7 @@ macro_rules! raw_attribute {
 raw_attribute! {
     label: String,
     kind: crate::types::ValueKind,
+    example: String,
     vocabulary: Vec<String>,
     first: Vec<String>,
     last: Vec<String>,
@@ -102,6 +104,12 @@ pub(super) struct RawMeasure {
     pub(super) diff: Option<[String; 2]>,
     pub(super) over: Option<Vec<String>>,
     pub(super) under: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawExample {
+    pub(super) entity: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

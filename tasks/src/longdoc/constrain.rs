@@ -6,13 +6,14 @@ use crate::{
     number,
     query::{Cell, Table},
     types::{
-        Answer, AnswerKind, AttrId, Check, Constraint, EntityId, FactRef, NumberSource, ValueKind,
+        Answer, AnswerKind, AttrId, Check, Constraint, EntityId, FactRef, NumberSource, Query,
+        Selector, ValueKind,
     },
 };
 
 use super::{
     artifact::{self, FILLER},
-    plan::{Kind, Plan},
+    plan::{Kind, Layout, Plan},
     question::{Budget, Drafted},
     world::World,
 };
@@ -27,6 +28,8 @@ const MODULI: [i64; 5] = [50, 60, 70, 80, 100];
 const LETTERS: &str = "etaoinshrdlcumwfgypbvkjxqz";
 /// Words beyond the fewest possible that a word count may ask for.
 const SLACK_WORDS: (i64, i64) = (2, 5);
+/// The same where a whole sentence of the document should fit.
+const SLACK_SENTENCE: (i64, i64) = (7, 9);
 
 /// Draws the skeleton. Word counts and forbidden letters are fixed later by [`finish`].
 pub(super) fn constraints(
@@ -66,6 +69,7 @@ pub(super) fn constraints(
 pub(super) fn finish(
     constraints: &mut [Constraint],
     readings: &[Vec<Check>],
+    plan: &Plan,
     draw: &mut Draw,
 ) -> Option<()> {
     for constraint in constraints.iter_mut() {
@@ -91,7 +95,11 @@ pub(super) fn finish(
         needed = needed.max(artifact::words_needed(&checks, draw)?);
     }
     for constraint in constraints.iter_mut() {
-        let extra = draw.range(SLACK_WORDS.0, SLACK_WORDS.1);
+        let slack = match plan.layout {
+            Layout::Sentences => SLACK_SENTENCE,
+            Layout::Grouped => SLACK_WORDS,
+        };
+        let extra = draw.range(slack.0, slack.1);
         let count = u16::try_from(i64::try_from(needed).ok()? + extra).ok()?;
         match constraint {
             Constraint::WordCount(words)
@@ -287,8 +295,8 @@ impl Maker<'_, '_> {
                 entity: self.entity(draw)?,
                 attr: self.attr(|_| true, draw)?,
             }),
-            Kind::Name => Constraint::Name(self.entity(draw)?),
-            Kind::StartsWith => Constraint::StartsWith(self.entity(draw)?),
+            Kind::Name => Constraint::Name(self.asked(draw)?),
+            Kind::StartsWith => Constraint::StartsWith(self.asked(draw)?),
             Kind::Word => Constraint::Word(filler(draw)?),
             Kind::NextPrime => Constraint::NextPrime {
                 source: self.source(draw)?,
@@ -341,6 +349,16 @@ impl Maker<'_, '_> {
 
     fn entity(&self, draw: &mut Draw) -> Option<EntityId> {
         u16::try_from(draw.index(self.world.roster.len())).ok().map(EntityId)
+    }
+
+    /// An entity that a question names, else any.
+    fn asked(&self, draw: &mut Draw) -> Option<EntityId> {
+        let named = self.questions.iter().find_map(|question| match &question.query {
+            Query::Number { of: Selector::Named(entity), .. }
+            | Query::Category { of: Selector::Named(entity), .. } => Some(*entity),
+            _ => None,
+        });
+        named.or_else(|| self.entity(draw))
     }
 
     fn attr(&self, wanted: impl Fn(ValueKind) -> bool, draw: &mut Draw) -> Option<AttrId> {

@@ -8,8 +8,8 @@ use crate::{
     lint::{self, Fault},
     query::{Cell, Evaluator, cell_of},
     types::{
-        Answer, AnswerKey, Check, Consequence, Scope, StatementKind, Task, Trap, TrapKind,
-        TrapRole, Value,
+        Answer, AnswerKey, Check, Consequence, FactRef, Scope, StatementKind, Task, TraceNeed,
+        Trap, TrapKind, TrapRole, Value,
     },
 };
 
@@ -324,56 +324,53 @@ fn artifact_of(completion: &str) -> Option<&str> {
 /// Upper bound on the chance that a text drawn at random under the grammar passes, parts per
 /// billion, rounded up.
 ///
-/// To pass, a text must hold the right answer to each question and, where the profile asks for the
-/// facts behind it, each of those. A sampler picks an entity out of the roster, a category out of
-/// its vocabulary, and a number digit by digit (at least ten choices each). Values that agree
-/// are counted once, since a sampler may copy what it wrote before; what the artifact needs beyond
-/// them is taken as given. The product over the different values is therefore an upper bound.
+/// To pass, a text must answer each question rightly and, where the profile asks for them, state
+/// each fact behind the answers. A sampler picks a name out of the roster, a category out of its
+/// vocabulary, and a number digit by digit (at least ten choices each), independently in every
+/// place. A fact is stated by one of at most `max_steps` lines, each of which picks a name, one of
+/// the attributes' sentences, and a value. What the constraints and the rest of the trace need
+/// beyond that is taken as given, so the product is an upper bound.
 pub(super) fn guess_floor_ppb(task: &Task, key: &AnswerKey) -> u64 {
-    use std::collections::BTreeSet;
-    let mut choices: BTreeSet<(String, u64)> = BTreeSet::new();
     let roster = task.roster.len() as u64;
-    let mut number = |text: String| {
-        let digits = text.bytes().filter(u8::is_ascii_digit).count();
-        let odds = 10_u64.saturating_pow(u32::try_from(digits).unwrap_or(9).min(9));
-        choices.insert((text, odds));
+    let digits = |text: &str| {
+        let count = text.bytes().filter(u8::is_ascii_digit).count();
+        10_u64.pow(u32::try_from(count).unwrap_or(9).min(9))
     };
-    let mut words: BTreeSet<(String, u64)> = BTreeSet::new();
+    let words = |text: &String| {
+        let fitting = task.attributes.iter().filter(|schema| schema.vocabulary.contains(text));
+        fitting.map(|schema| schema.vocabulary.len() as u64).min().unwrap_or(1)
+    };
+    let mut ppb: u64 = 1_000_000_000;
+    let mut pay = |chances: u64, out_of: u64| {
+        if chances < out_of {
+            let product = u128::from(ppb) * u128::from(chances);
+            ppb = u64::try_from(product.div_ceil(u128::from(out_of))).unwrap_or(ppb);
+        }
+    };
+    let mut facts: std::collections::BTreeSet<FactRef> = std::collections::BTreeSet::new();
     for gold in &key.gold {
-        match &gold.answer {
-            Answer::Entity(entity) => {
-                words.insert((format!("entity {}", entity.0), roster));
-            }
-            Answer::Category(text) => {
-                let size = task
-                    .attributes
-                    .iter()
-                    .filter(|schema| schema.vocabulary.contains(text))
-                    .map(|schema| schema.vocabulary.len())
-                    .min();
-                words.insert((text.clone(), size.unwrap_or(1) as u64));
-            }
-            Answer::Integer(n) => number(n.to_string()),
-            Answer::Decimal(milli) => number(crate::number::decimal(*milli)),
-        }
-        if task.trace.needs.contains(&crate::types::TraceNeed::Facts) {
-            for fact in &gold.support {
-                match key.value(*fact) {
-                    Some(Value::Int(n)) => number(n.to_string()),
-                    Some(Value::Milli(milli)) => number(crate::number::decimal(*milli)),
-                    Some(Value::Text(text)) => {
-                        let size = task.attributes.get(fact.attr.at());
-                        let size = size.map_or(1, |schema| schema.vocabulary.len());
-                        words.insert((text.clone(), size as u64));
-                    }
-                    None => {}
-                }
-            }
+        pay(
+            1,
+            match &gold.answer {
+                Answer::Entity(_) => roster,
+                Answer::Category(text) => words(text),
+                Answer::Integer(n) => digits(&n.to_string()),
+                Answer::Decimal(milli) => digits(&crate::number::decimal(*milli)),
+            },
+        );
+        facts.extend(&gold.support);
+    }
+    if task.trace.needs.contains(&TraceNeed::Facts) {
+        for fact in facts {
+            let value = match key.value(fact) {
+                Some(Value::Int(n)) => digits(&n.to_string()),
+                Some(Value::Milli(milli)) => digits(&crate::number::decimal(*milli)),
+                Some(Value::Text(text)) => words(text),
+                None => 1,
+            };
+            let lines = roster * task.attributes.len() as u64 * value;
+            pay(u64::from(task.trace.max_steps), lines);
         }
     }
-    let mut odds: u64 = 1;
-    for (_, choice) in choices.iter().chain(&words) {
-        odds = odds.saturating_mul((*choice).max(1));
-    }
-    1_000_000_000_u64.div_ceil(odds)
+    ppb
 }
