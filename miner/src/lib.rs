@@ -1,1 +1,22 @@
+//! The miner daemon: leases tasks, answers them with a local model, hands the answers in, keeps
+//! the receipts.
+//!
+//! ```text
+//! coordinator ─ Lease ─► work.rs (prompt, grammar, engine) ─► Generated ─┐
+//!      ▲                                                                 ▼
+//!      └─ Commit, Submit ◄─ daemon.rs ◄─ next step ◄─ queue.rs ◄─ durable log
+//! ```
+//!
+//! [`queue`] is pure and decides what comes next; [`daemon`] makes each record durable before it
+//! takes the step after it, talks to the coordinator and keeps heartbeats going while the engine
+//! works. Every call is started by the miner, so a rig behind NAT needs no open port.
+#![forbid(unsafe_code)]
 
+pub mod config;
+pub mod daemon;
+pub mod queue;
+mod store;
+mod work;
+
+pub use config::{EngineConfig, EngineKind, MinerConfig};
+pub use daemon::{Event, MinerError, run};

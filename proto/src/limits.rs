@@ -25,6 +25,8 @@ pub const MAX_LEASES_PER_TASK: u32 = 3;
 pub const MAX_LEASES_PER_MINER: u32 = 4;
 /// Leases named in one heartbeat.
 pub const MAX_HEARTBEAT_LEASES: usize = 64;
+/// Time between two heartbeats of a miner at work, milliseconds.
+pub const HEARTBEAT_MS: u64 = 10_000;
 /// A lease's time, milliseconds, unless the campaign says otherwise.
 pub const DEFAULT_LEASE_MS: u64 = 10 * 60 * 1000;
 /// Least time to upload a group after its commitment, milliseconds, even where its lease ends sooner.

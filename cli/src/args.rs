@@ -1,0 +1,443 @@
+//! The command line: every verb, flag and default, for people (`--help`) and for programs
+//! (`--json`).
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Lode turns idle GPUs into preference data that anyone can check.
+///
+/// See the whole network run on this machine: `lode devnet`. What each part does and how they fit:
+/// docs/ARCHITECTURE.md.
+#[derive(Debug, Parser)]
+#[command(name = "lode", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Log lines as JSON, one object a line.
+    #[arg(long, global = true)]
+    pub(crate) log_json: bool,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a whole network on this machine: coordinator, miners, verifiers, bundle, training.
+    Devnet(Box<Devnet>),
+    /// Run a campaign: tasks, epochs, verifiers, bundles, training.
+    Coordinator {
+        /// What to do.
+        #[command(subcommand)]
+        command: CoordinatorCommand,
+    },
+    /// Answer tasks with a local language model.
+    Miner {
+        /// What to do.
+        #[command(subcommand)]
+        command: MinerCommand,
+    },
+    /// Grade every answer again, independently.
+    Verifier {
+        /// What to do.
+        #[command(subcommand)]
+        command: VerifierCommand,
+    },
+    /// Make, read and grade tasks by hand.
+    Task {
+        /// What to do.
+        #[command(subcommand)]
+        command: TaskCommand,
+    },
+    /// Download, check and look into bundles of pairs.
+    Bundle {
+        /// What to do.
+        #[command(subcommand)]
+        command: BundleCommand,
+    },
+    /// Train on bundles.
+    Train {
+        /// What to do.
+        #[command(subcommand)]
+        command: TrainCommand,
+    },
+    /// Measure models and adapters.
+    Eval {
+        /// What to do.
+        #[command(subcommand)]
+        command: EvalCommand,
+    },
+    /// Get models and export them.
+    Model {
+        /// What to do.
+        #[command(subcommand)]
+        command: ModelCommand,
+    },
+    /// Make and show node keys.
+    Key {
+        /// What to do.
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+}
+
+/// `lode coordinator …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum CoordinatorCommand {
+    /// Run the coordinator until its campaign is over or it is told to stop.
+    Run(RunDaemon),
+}
+
+/// `lode miner …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum MinerCommand {
+    /// Run the miner until it is told to stop.
+    Run(RunDaemon),
+}
+
+/// `lode verifier …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum VerifierCommand {
+    /// Run the verifier until it is told to stop.
+    Run(RunDaemon),
+}
+
+/// How a daemon is started.
+#[derive(Debug, Args)]
+pub(crate) struct RunDaemon {
+    /// Its configuration; deploy/ has a commented example for each daemon.
+    #[arg(long, value_name = "FILE", env = "LODE_CONFIG")]
+    pub(crate) config: PathBuf,
+    /// Stop when standard input closes: for a parent process that must leave nothing running.
+    #[arg(long)]
+    pub(crate) exit_with_parent: bool,
+    /// Print events as JSON, one object a line, on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which task.
+#[derive(Debug, Args)]
+pub(crate) struct TaskSelection {
+    /// Size and difficulty: nano, mini, standard or hard.
+    #[arg(long, default_value = "nano")]
+    pub(crate) profile: String,
+    /// A built-in domain, or the path of a domain file.
+    #[arg(long, default_value = "companies")]
+    pub(crate) domain: String,
+    /// The seed: 64 hexadecimal digits, or a number.
+    #[arg(long, default_value = "1")]
+    pub(crate) seed: String,
+}
+
+/// `lode task …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum TaskCommand {
+    /// Make a task and print its prompt.
+    New {
+        /// Which task.
+        #[command(flatten)]
+        task: TaskSelection,
+        /// The task and its answer key as JSON instead of the prompt.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a part of a task: prompt, grammar, key, witness or document.
+    Show {
+        /// Which task.
+        #[command(flatten)]
+        task: TaskSelection,
+        /// Which part.
+        #[arg(long, value_enum, default_value = "prompt")]
+        part: TaskPart,
+    },
+    /// Grade a completion. Exits with 1 where it does not pass.
+    Grade {
+        /// Which task.
+        #[command(flatten)]
+        task: TaskSelection,
+        /// The completion; `-` for standard input.
+        #[arg(value_name = "FILE")]
+        completion: PathBuf,
+        /// The verdict as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A part of a task.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum TaskPart {
+    /// The exact text the model sees.
+    Prompt,
+    /// The Lark grammar of its answers.
+    Grammar,
+    /// The answer key, as JSON.
+    Key,
+    /// A completion that passes.
+    Witness,
+    /// What a reader caught by each trap would write.
+    Trapped,
+    /// The public task, as JSON.
+    Json,
+}
+
+/// `lode bundle …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum BundleCommand {
+    /// Check a bundle offline: regenerate, grade again, check every signature and hash.
+    ///
+    /// Exits with 0 where everything holds, 1 where something does not.
+    Audit {
+        /// The bundle's folder.
+        dir: PathBuf,
+        /// The network that you trust: its id, or the file of its genesis.
+        #[arg(long, value_name = "ID|FILE")]
+        network: Option<String>,
+        /// The report as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what is in a bundle.
+    Inspect {
+        /// The bundle's folder.
+        dir: PathBuf,
+        /// Pairs to show.
+        #[arg(long, default_value_t = 1)]
+        pairs: usize,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Download a bundle from a node, check every byte, audit it.
+    Pull {
+        /// Address of a node that has it, for example /ip4/127.0.0.1/tcp/4001/p2p/12D3….
+        #[arg(long, value_name = "MULTIADDR", required = true)]
+        from: Vec<String>,
+        /// Which bundle; the newest when left out.
+        #[arg(long)]
+        name: Option<String>,
+        /// Folder to put it in.
+        #[arg(long, default_value = ".")]
+        out: PathBuf,
+        /// The network that you trust: its id, or the file of its genesis.
+        #[arg(long, value_name = "ID|FILE")]
+        network: Option<String>,
+        /// Do not audit after the download.
+        #[arg(long)]
+        no_audit: bool,
+        /// The report as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `lode train …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrainCommand {
+    /// Direct preference optimisation with LoRA on the pairs of a bundle.
+    Dpo(Box<TrainDpo>),
+}
+
+/// `lode train dpo`
+#[derive(Debug, Args)]
+pub(crate) struct TrainDpo {
+    /// The bundle's folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bundle: PathBuf,
+    /// The base model: a name that `lode model pull` knows, a GGUF file or an HF folder.
+    #[arg(long, default_value = "smollm2-135m")]
+    pub(crate) base: String,
+    /// Where adapter, metrics and checkpoints go.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Optimiser steps.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) steps: u64,
+    /// Pairs in a step.
+    #[arg(long, default_value_t = 4)]
+    pub(crate) batch: usize,
+    /// Peak learning rate.
+    #[arg(long, default_value_t = 5e-5)]
+    pub(crate) learning_rate: f64,
+    /// DPO's beta.
+    #[arg(long, default_value_t = 0.1)]
+    pub(crate) beta: f64,
+    /// Weight of the mean negative log-likelihood of the chosen side.
+    #[arg(long, default_value_t = 0.2)]
+    pub(crate) nll_weight: f64,
+    /// LoRA rank.
+    #[arg(long, default_value_t = 8)]
+    pub(crate) lora_rank: usize,
+    /// LoRA alpha.
+    #[arg(long, default_value_t = 16.0)]
+    pub(crate) lora_alpha: f64,
+    /// Longest prompt plus answer, tokens; longer pairs are dropped and counted.
+    #[arg(long, default_value_t = 2048)]
+    pub(crate) max_length: usize,
+    /// Seed of the order of pairs and of the adapter's start.
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Steps between checkpoints.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) save_every: u64,
+    /// Start anew even where a checkpoint lies in the output folder.
+    #[arg(long)]
+    pub(crate) restart: bool,
+    /// Do not audit the bundle before training on it.
+    #[arg(long)]
+    pub(crate) no_audit: bool,
+    /// Metrics as JSON, one object a line, on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `lode eval …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvalCommand {
+    /// Pass rate on held-out tasks, with and without an adapter.
+    Tasks(Box<EvalTasks>),
+}
+
+/// `lode eval tasks`
+#[derive(Debug, Args)]
+pub(crate) struct EvalTasks {
+    /// The model: a name that `lode model pull` knows, a GGUF file or an HF folder.
+    #[arg(long, default_value = "smollm2-135m")]
+    pub(crate) base: String,
+    /// A PEFT adapter folder to compare with the base.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) adapter: Option<PathBuf>,
+    /// Size and difficulty.
+    #[arg(long, default_value = "nano")]
+    pub(crate) profile: String,
+    /// A built-in domain, or the path of a domain file.
+    #[arg(long, default_value = "companies")]
+    pub(crate) domain: String,
+    /// Held-out tasks.
+    #[arg(long, default_value_t = 50)]
+    pub(crate) tasks: u64,
+    /// Attempts at each.
+    #[arg(long, default_value_t = 8)]
+    pub(crate) samples: u32,
+    /// Temperature in thousandths.
+    #[arg(long, default_value_t = 700)]
+    pub(crate) temperature_milli: u32,
+    /// Sample without the task's grammar, too.
+    #[arg(long)]
+    pub(crate) no_grammar: bool,
+    /// Root of the held-out seeds: a number.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Write the result here as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// The result as JSON on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `lode model …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Get a model by name: always one file of one pinned hash, whichever source answers.
+    Pull {
+        /// Which, for example smollm2-135m.
+        #[arg(default_value = "smollm2-135m")]
+        name: String,
+        /// Take it from this file or folder instead of asking the network.
+        #[arg(long, value_name = "PATH")]
+        from: Option<PathBuf>,
+        /// The result as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a model as a folder that `transformers` and `peft` load.
+    ExportHf {
+        /// A name that `lode model pull` knows, or a GGUF file.
+        #[arg(default_value = "smollm2-135m")]
+        model: String,
+        /// Where to.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
+/// `lode key …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make a node key, readable by its owner only. Never overwrites one.
+    New {
+        /// The file.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the public half of a node key, and its peer id.
+    Show {
+        /// The file.
+        file: PathBuf,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `lode devnet`
+#[derive(Debug, Args)]
+pub(crate) struct Devnet {
+    /// Where everything goes; the same folder again carries on.
+    #[arg(long, value_name = "DIR", default_value = "devnet-out")]
+    pub(crate) out: PathBuf,
+    /// Pairs to mine.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) pairs: u64,
+    /// Tasks that must have given pairs.
+    #[arg(long, default_value_t = 12)]
+    pub(crate) min_tasks: u64,
+    /// Tasks to give up after, where the model cannot make the pairs.
+    #[arg(long, default_value_t = 120)]
+    pub(crate) max_tasks: u64,
+    /// Minutes to give up mining after.
+    #[arg(long, default_value_t = 30)]
+    pub(crate) max_minutes: u64,
+    /// Size and difficulty.
+    #[arg(long, default_value = "nano")]
+    pub(crate) profile: String,
+    /// A built-in domain, or the path of a domain file.
+    #[arg(long, default_value = "companies")]
+    pub(crate) domain: String,
+    /// The model: a name that `lode model pull` knows, or a GGUF file.
+    #[arg(long, default_value = "smollm2-135m")]
+    pub(crate) model: String,
+    /// Engine of each miner, in order; the last one serves the miners left over.
+    #[arg(long, value_delimiter = ',', default_value = "native")]
+    pub(crate) engines: Vec<String>,
+    /// Miners.
+    #[arg(long, default_value_t = 2)]
+    pub(crate) miners: u32,
+    /// Verifiers.
+    #[arg(long, default_value_t = 3)]
+    pub(crate) verifiers: u32,
+    /// Attempts in a group.
+    #[arg(long, default_value_t = 8)]
+    pub(crate) group_size: u32,
+    /// Fixes the epoch's secret and the keys, for a run that can be repeated: never for a real
+    /// network.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Training steps; 0 leaves training out.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) train_steps: u64,
+    /// Held-out tasks to evaluate on before and after; 0 leaves the evaluation out.
+    #[arg(long, default_value_t = 12)]
+    pub(crate) eval_tasks: u64,
+    /// Attempts at each held-out task.
+    #[arg(long, default_value_t = 2)]
+    pub(crate) eval_samples: u32,
+    /// The result as JSON on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
