@@ -18,18 +18,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut prompt = model.tokenizer.encode_prompt(&text)?;
     prompt.truncate(prompt_len);
     session.prefill(&prompt[..8])?;
-    let t = Instant::now();
+    let (t, c) = (Instant::now(), cpu());
     let read = session.prefill(&prompt)?;
     let s = t.elapsed().as_secs_f64();
-    println!(
-        "prefill {} tokens: {s:.3} s, {:.0} tokens/s",
-        prompt.len(),
-        prompt.len() as f64 / s
-    );
+    println!("processor time {:.2} s", cpu() - c);
+    println!("prefill {} tokens: {s:.3} s, {:.0} tokens/s", prompt.len(), prompt.len() as f64 / s);
     for rows in [1, rows] {
         let mut batch = session.fork(&read.prefix, rows, new)?;
         let mut tokens = vec![10u32; rows];
-        let t = Instant::now();
+        let (t, c) = (Instant::now(), cpu());
         for i in 0..new {
             let step = session.decode(&mut batch, &tokens)?;
             for (r, token) in tokens.iter_mut().enumerate() {
@@ -37,16 +34,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
         let s = t.elapsed().as_secs_f64();
+        println!("processor time {:.1} ms a step", (cpu() - c) * 1e3 / new as f64);
         println!(
             "decode {rows} rows x {new}: {:.1} ms a step, {:.0} tokens/s",
             s * 1e3 / new as f64,
             (rows * new) as f64 / s
         );
     }
-    let chat = model.tokenizer.render_chat(
-        &[Message::new("user", "What is the capital of France?")],
-        true,
-    )?;
+    let chat = model
+        .tokenizer
+        .render_chat(&[Message::new("user", "What is the capital of France?")], true)?;
     let ids = model.tokenizer.encode_prompt(&chat)?;
     let read = session.prefill(&ids)?;
     let mut batch = session.fork(&read.prefix, 1, 40)?;
@@ -59,9 +56,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+/// Processor time of this process so far, seconds; 0 where the system does not say.
+fn cpu() -> f64 {
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<f64> =
+        stat.split_whitespace().skip(13).take(2).filter_map(|f| f.parse().ok()).collect();
+    fields.iter().sum::<f64>() / TICKS_PER_SECOND
+}
+
 fn argmax(v: &[f32]) -> u32 {
-    v.iter()
-        .enumerate()
-        .max_by(|a, b| a.1.total_cmp(b.1))
-        .map_or(0, |(i, _)| i as u32)
+    v.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(i, _)| i as u32)
 }

@@ -13,16 +13,14 @@ use crate::error::{ModelError, Result};
 pub struct Message {
     /// `system`, `user` or `assistant`.
     pub role: String,
+    /// What was said.
     pub content: String,
 }
 
 impl Message {
     /// A message of `role` saying `content`.
     pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
-        Self {
-            role: role.into(),
-            content: content.into(),
-        }
+        Self { role: role.into(), content: content.into() }
     }
 }
 
@@ -61,10 +59,7 @@ impl ChatTemplate {
         environment
             .add_template_owned(NAME, source.clone())
             .map_err(|e| ModelError::ChatTemplate(format!("{e:#}")))?;
-        Ok(Self {
-            source,
-            environment,
-        })
+        Ok(Self { source, environment })
     }
 
     /// The template's text.
@@ -99,12 +94,7 @@ impl crate::tokenizer::Tokenizer {
             )
         })?;
         let (bos, eos) = (self.token_text(self.bos), self.token_text(self.eos));
-        template.render(
-            messages,
-            add_generation_prompt,
-            bos.as_deref(),
-            eos.as_deref(),
-        )
+        template.render(messages, add_generation_prompt, bos.as_deref(), eos.as_deref())
     }
 }
 
@@ -131,11 +121,9 @@ fn python_method(
         ("lower", None) => text.to_lowercase().into(),
         ("startswith", Some(prefix)) => text.starts_with(prefix).into(),
         ("endswith", Some(suffix)) => text.ends_with(suffix).into(),
-        ("split", Some(separator)) if !separator.is_empty() => text
-            .split(separator)
-            .map(Value::from)
-            .collect::<Vec<_>>()
-            .into(),
+        ("split", Some(separator)) if !separator.is_empty() => {
+            text.split(separator).map(Value::from).collect::<Vec<_>>().into()
+        }
         _ => return Err(unknown()),
     })
 }

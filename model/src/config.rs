@@ -22,6 +22,7 @@ pub struct LlamaConfig {
     pub hidden: usize,
     /// Width of the feed-forward layer.
     pub intermediate: usize,
+    /// Number of blocks.
     pub layers: usize,
     /// Query heads.
     pub heads: usize,
@@ -29,10 +30,13 @@ pub struct LlamaConfig {
     pub kv_heads: usize,
     /// Width of one head.
     pub head_dim: usize,
+    /// Rows of the embedding matrix.
     pub vocab: usize,
     /// Positions that the model was trained for.
     pub max_positions: usize,
+    /// Base of the rotary frequencies.
     pub rope_theta: f64,
+    /// Added to the mean square in each norm.
     pub rms_eps: f64,
     /// The output matrix is the embedding matrix.
     pub tied_embeddings: bool,
@@ -55,16 +59,10 @@ impl LlamaConfig {
     }
 
     fn checked(self) -> Result<Self> {
-        let bad = |what: &str| {
-            Err(ModelError::Unsupported(format!(
-                "the configuration says {what}"
-            )))
-        };
+        let bad =
+            |what: &str| Err(ModelError::Unsupported(format!("the configuration says {what}")));
         if self.layers == 0 || self.layers > MAX_LAYERS {
-            return bad(&format!(
-                "{} layers (1 to {MAX_LAYERS} are possible)",
-                self.layers
-            ));
+            return bad(&format!("{} layers (1 to {MAX_LAYERS} are possible)", self.layers));
         }
         for (name, width) in [
             ("hidden size", self.hidden),
@@ -74,25 +72,17 @@ impl LlamaConfig {
             ("head size", self.head_dim),
         ] {
             if width == 0 || width > MAX_WIDTH {
-                return bad(&format!(
-                    "a {name} of {width} (1 to {MAX_WIDTH} are possible)"
-                ));
+                return bad(&format!("a {name} of {width} (1 to {MAX_WIDTH} are possible)"));
             }
         }
-        if self.heads % self.kv_heads != 0 {
-            return bad(&format!(
-                "{} query heads over {} key heads",
-                self.heads, self.kv_heads
-            ));
+        if !self.heads.is_multiple_of(self.kv_heads) {
+            return bad(&format!("{} query heads over {} key heads", self.heads, self.kv_heads));
         }
-        if self.head_dim % 2 != 0 {
+        if !self.head_dim.is_multiple_of(2) {
             return bad(&format!("an odd head size of {}", self.head_dim));
         }
         if self.vocab == 0 || self.vocab > MAX_VOCAB {
-            return bad(&format!(
-                "a vocabulary of {} (1 to {MAX_VOCAB} are possible)",
-                self.vocab
-            ));
+            return bad(&format!("a vocabulary of {} (1 to {MAX_VOCAB} are possible)", self.vocab));
         }
         if self.max_positions == 0 || self.max_positions > MAX_POSITIONS {
             return bad(&format!(
@@ -138,15 +128,13 @@ impl LlamaConfig {
         let vocab = match gguf.tensor("token_embd.weight") {
             Some(t) if t.dims.len() == 2 => t.dims[0],
             _ => {
-                return Err(ModelError::tensor(
-                    "token_embd.weight",
-                    "missing or not a matrix",
-                ));
+                return Err(ModelError::tensor("token_embd.weight", "missing or not a matrix"));
             }
         };
         let head_dim = gguf
             .usize("llama.attention.key_length")
-            .unwrap_or(if heads == 0 { 0 } else { hidden / heads });
+            .or_else(|| hidden.checked_div(heads))
+            .unwrap_or(0);
         if let Some(rotated) = gguf.usize("llama.rope.dimension_count")
             && rotated != head_dim
         {
@@ -165,8 +153,7 @@ impl LlamaConfig {
             max_positions: need("llama.context_length")?,
             rope_theta: shortest_f32(gguf.f64("llama.rope.freq_base").unwrap_or(10_000.0)),
             rms_eps: shortest_f32(
-                gguf.f64("llama.attention.layer_norm_rms_epsilon")
-                    .unwrap_or(1e-5),
+                gguf.f64("llama.attention.layer_norm_rms_epsilon").unwrap_or(1e-5),
             ),
             tied_embeddings: gguf.tensor("output.weight").is_none(),
         }
@@ -198,9 +185,7 @@ impl LlamaConfig {
         // transformers 5 writes `rope_parameters`, earlier ones `rope_theta` and `rope_scaling`.
         let rope = &json["rope_parameters"];
         for scaling in [rope, &json["rope_scaling"]] {
-            let kind = scaling["rope_type"]
-                .as_str()
-                .or_else(|| scaling["type"].as_str());
+            let kind = scaling["rope_type"].as_str().or_else(|| scaling["type"].as_str());
             if let Some(kind) = kind
                 && kind != "default"
             {
@@ -227,7 +212,7 @@ impl LlamaConfig {
             layers: need("num_hidden_layers")?,
             heads,
             kv_heads: size("num_key_value_heads").unwrap_or(heads),
-            head_dim: size("head_dim").unwrap_or(if heads == 0 { 0 } else { hidden / heads }),
+            head_dim: size("head_dim").or_else(|| hidden.checked_div(heads)).unwrap_or(0),
             vocab: need("vocab_size")?,
             max_positions: need("max_position_embeddings")?,
             rope_theta: rope["rope_theta"]

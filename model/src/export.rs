@@ -50,9 +50,7 @@ pub fn export_hf(model: &Model, dir: &Path) -> Result<()> {
     let tokenizer = &model.tokenizer;
     write_json(
         &dir.join("config.json"),
-        &model
-            .config
-            .to_hf_json(tokenizer.bos, tokenizer.eos, tokenizer.pad),
+        &model.config.to_hf_json(tokenizer.bos, tokenizer.eos, tokenizer.pad),
     )?;
     write_json(
         &dir.join("generation_config.json"),
@@ -80,11 +78,7 @@ pub fn export_hf(model: &Model, dir: &Path) -> Result<()> {
         config["chat_template"] = Json::from(template.source());
     }
     write_json(&dir.join("tokenizer_config.json"), &config)?;
-    let tensors: Vec<(String, Tensor)> = model
-        .weights
-        .named()
-        .into_iter()
-        .map(|(n, t)| (n, t.clone()))
-        .collect();
+    let tensors: Vec<(String, Tensor)> =
+        model.weights.named().into_iter().map(|(n, t)| (n, t.clone())).collect();
     write_safetensors(&dir.join("model.safetensors"), &tensors)
 }

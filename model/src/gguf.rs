@@ -32,11 +32,17 @@ const DEFAULT_ALIGNMENT: u64 = 32;
 /// One metadata value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GgufValue {
+    /// Any unsigned integer.
     Unsigned(u64),
+    /// Any signed integer.
     Signed(i64),
+    /// f32 or f64.
     Float(f64),
+    /// A flag.
     Bool(bool),
+    /// A string.
     Text(String),
+    /// A list of values of one kind.
     Array(Vec<GgufValue>),
 }
 
@@ -45,6 +51,7 @@ pub enum GgufValue {
 pub struct GgufTensor {
     /// Row-major dimensions, outermost first (GGUF itself stores them innermost first).
     pub dims: Vec<usize>,
+    /// Storage type.
     pub dtype: GgmlDType,
     offset: u64,
     bytes: usize,
@@ -80,9 +87,7 @@ impl Reader<'_> {
         if wanted > self.left {
             return Err(self.bad("it ends in the middle of its header"));
         }
-        self.inner
-            .read_exact(buf)
-            .map_err(|e| ModelError::io("read", self.path, e))?;
+        self.inner.read_exact(buf).map_err(|e| ModelError::io("read", self.path, e))?;
         self.left -= wanted;
         Ok(())
     }
@@ -163,23 +168,14 @@ impl Gguf {
     /// Reads the header of `path`.
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|e| ModelError::io("open", path, e))?;
-        let size = file
-            .metadata()
-            .map_err(|e| ModelError::io("read", path, e))?
-            .len();
-        let mut r = Reader {
-            inner: BufReader::new(file),
-            path,
-            left: size,
-        };
+        let size = file.metadata().map_err(|e| ModelError::io("read", path, e))?.len();
+        let mut r = Reader { inner: BufReader::new(file), path, left: size };
         if r.bytes::<4>().ok().as_ref() != Some(MAGIC) {
             return Err(r.bad("it does not begin with the letters GGUF"));
         }
         let version = r.u32()?;
         if !(2..=3).contains(&version) {
-            return Err(r.bad(format!(
-                "its version is {version}, versions 2 and 3 can be read"
-            )));
+            return Err(r.bad(format!("its version is {version}, versions 2 and 3 can be read")));
         }
         let (tensor_count, metadata_count) = (r.u64()?, r.u64()?);
         if tensor_count > MAX_ENTRIES || metadata_count > MAX_ENTRIES {
@@ -230,26 +226,17 @@ impl Gguf {
             });
             let end = bytes.and_then(|b| data_start.checked_add(offset)?.checked_add(b));
             let (Some(bytes), true) = (bytes, end.is_some_and(|e| e <= size)) else {
-                return Err(r.bad(format!(
-                    "tensor `{name}` does not fit into the file of {size} bytes"
-                )));
+                return Err(
+                    r.bad(format!("tensor `{name}` does not fit into the file of {size} bytes"))
+                );
             };
             let dims = dims.iter().rev().map(|d| *d as usize).collect();
             tensors.insert(
                 name,
-                GgufTensor {
-                    dims,
-                    dtype,
-                    offset: data_start + offset,
-                    bytes: bytes as usize,
-                },
+                GgufTensor { dims, dtype, offset: data_start + offset, bytes: bytes as usize },
             );
         }
-        Ok(Self {
-            path: path.to_path_buf(),
-            metadata,
-            tensors,
-        })
+        Ok(Self { path: path.to_path_buf(), metadata, tensors })
     }
 
     /// Path the file was opened from.
@@ -302,13 +289,7 @@ impl Gguf {
         };
         items
             .iter()
-            .map(|v| {
-                if let GgufValue::Text(s) = v {
-                    Some(s.as_str())
-                } else {
-                    None
-                }
-            })
+            .map(|v| if let GgufValue::Text(s) = v { Some(s.as_str()) } else { None })
             .collect()
     }
 

@@ -37,28 +37,25 @@ pub use weights::{LayerWeights, Weights};
 /// Weights, shape and tokenizer of one model.
 #[derive(Clone, Debug)]
 pub struct Model {
+    /// Hyper-parameters.
     pub config: LlamaConfig,
+    /// Weights, f32 on the CPU.
     pub weights: Weights,
+    /// Tokenizer with special tokens and chat template.
     pub tokenizer: Tokenizer,
 }
 
 impl Model {
     /// Loads a `.gguf` file (dequantised to f32) or an HF folder (converted to f32).
     pub fn load(path: &Path) -> Result<Self> {
-        if path.is_dir() {
-            Self::load_hf(path)
-        } else {
-            Self::load_gguf(path)
-        }
+        if path.is_dir() { Self::load_hf(path) } else { Self::load_gguf(path) }
     }
 
     fn load_gguf(path: &Path) -> Result<Self> {
         let gguf = Gguf::open(path)?;
         let config = LlamaConfig::from_gguf(&gguf)?;
         let tokenizer = Tokenizer::from_gguf(&gguf)?;
-        Self::checked(config, tokenizer, |config| {
-            Weights::from_gguf(&gguf, config)
-        })
+        Self::checked(config, tokenizer, |config| Weights::from_gguf(&gguf, config))
     }
 
     fn load_hf(dir: &Path) -> Result<Self> {
@@ -68,9 +65,7 @@ impl Model {
             .map_err(|e| ModelError::malformed("config.json", &path, e.to_string()))?;
         let config = LlamaConfig::from_hf_json(&path, &json)?;
         let tokenizer = Tokenizer::from_hf_dir(dir)?;
-        Self::checked(config, tokenizer, |config| {
-            Weights::from_hf_dir(dir, config)
-        })
+        Self::checked(config, tokenizer, |config| Weights::from_hf_dir(dir, config))
     }
 
     fn checked(
@@ -86,11 +81,7 @@ impl Model {
             )));
         }
         let weights = weights(&config)?;
-        Ok(Self {
-            config,
-            weights,
-            tokenizer,
-        })
+        Ok(Self { config, weights, tokenizer })
     }
 
     /// The forward over these weights (shared, not copied).

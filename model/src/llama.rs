@@ -19,8 +19,11 @@ use crate::weights::{LayerWeights, Weights};
 /// A llama ready to run.
 #[derive(Clone, Debug)]
 pub struct Llama {
+    /// Shape.
     pub config: LlamaConfig,
+    /// Frozen (or, where they are variables, trained) weights.
     pub weights: Weights,
+    /// Which implementation runs each operation.
     pub kernels: Kernels,
 }
 
@@ -31,16 +34,11 @@ pub type KeyValues = Vec<(Tensor, Tensor)>;
 /// Pair `i` turns by `position · theta^(-2i / head_dim)`.
 pub fn rope_angles(cfg: &LlamaConfig, positions: &[u32]) -> (Vec<f64>, Vec<f64>) {
     let half = cfg.head_dim / 2;
-    let frequencies: Vec<f64> = (0..half)
-        .map(|i| cfg.rope_theta.powf(-2.0 * i as f64 / cfg.head_dim as f64))
-        .collect();
+    let frequencies: Vec<f64> =
+        (0..half).map(|i| cfg.rope_theta.powf(-2.0 * i as f64 / cfg.head_dim as f64)).collect();
     positions
         .iter()
-        .flat_map(|p| {
-            frequencies
-                .iter()
-                .map(move |f| (f64::from(*p) * f).sin_cos())
-        })
+        .flat_map(|p| frequencies.iter().map(move |f| (f64::from(*p) * f).sin_cos()))
         .map(|(s, c)| (c, s))
         .unzip()
 }
@@ -49,11 +47,7 @@ impl Llama {
     /// A model over the given weights, with the fastest differentiable kernels for their device.
     pub fn new(config: LlamaConfig, weights: Weights) -> Self {
         let kernels = Kernels::for_device(weights.embed.device());
-        Self {
-            config,
-            weights,
-            kernels,
-        }
+        Self { config, weights, kernels }
     }
 
     /// The type of weights and activations.
@@ -71,22 +65,12 @@ impl Llama {
                 "a forward needs at least one token and a position for each".into(),
             ));
         }
-        if let Some(id) = packed
-            .tokens
-            .iter()
-            .find(|t| **t as usize >= self.config.vocab)
-        {
-            return Err(ModelError::TokenOutOfRange {
-                id: *id,
-                vocab: self.config.vocab,
-            });
+        if let Some(id) = packed.tokens.iter().find(|t| **t as usize >= self.config.vocab) {
+            return Err(ModelError::TokenOutOfRange { id: *id, vocab: self.config.vocab });
         }
         let needed = packed.positions.iter().max().map_or(0, |p| *p as usize + 1);
         if needed > self.config.max_positions {
-            return Err(ModelError::TooLong {
-                needed,
-                limit: self.config.max_positions,
-            });
+            return Err(ModelError::TooLong { needed, limit: self.config.max_positions });
         }
         Ok(())
     }
@@ -115,24 +99,20 @@ impl Llama {
         let ids = Tensor::new(packed.tokens.as_slice(), self.device())?;
         let (cos, sin) = rope_angles(cfg, &packed.positions);
         let angles = |v: Vec<f64>| -> Result<Tensor> {
-            Ok(
-                Tensor::from_vec(v, (tokens, cfg.head_dim / 2), self.device())?
-                    .to_dtype(self.dtype())?,
-            )
+            Ok(Tensor::from_vec(v, (tokens, cfg.head_dim / 2), self.device())?
+                .to_dtype(self.dtype())?)
         };
         let (cos, sin) = (angles(cos)?, angles(sin)?);
         let mut x = self.weights.embed.index_select(&ids, 0)?;
         for (i, layer) in self.weights.layers.iter().enumerate() {
             let linear = |x: &Tensor, target: Target| -> Result<Tensor> {
                 let w = matrix(layer, target);
-                Ok(
-                    match lora.and_then(|set| Some((set.pair(i, target)?, set.spec.scale()))) {
-                        Some((pair, scale)) => {
-                            kernels.lora(x, w, pair.a.as_tensor(), pair.b.as_tensor(), scale)?
-                        }
-                        None => kernels.linear(x, w)?,
-                    },
-                )
+                Ok(match lora.and_then(|set| Some((set.pair(i, target)?, set.spec.scale()))) {
+                    Some((pair, scale)) => {
+                        kernels.lora(x, w, pair.a.as_tensor(), pair.b.as_tensor(), scale)?
+                    }
+                    None => kernels.linear(x, w)?,
+                })
             };
             let y = kernels.rms_norm(&x, &layer.input_norm, cfg.rms_eps)?;
             let q = kernels.rope(&linear(&y, Target::Q)?, &cos, &sin)?;

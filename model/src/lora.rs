@@ -24,33 +24,33 @@ pub const MAX_RANK: usize = 1_024;
 /// The linear layers of a block that can carry an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Target {
+    /// Query projection.
     #[serde(rename = "q_proj")]
     Q,
+    /// Key projection.
     #[serde(rename = "k_proj")]
     K,
+    /// Value projection.
     #[serde(rename = "v_proj")]
     V,
+    /// Output projection of attention.
     #[serde(rename = "o_proj")]
     O,
+    /// Gate of the feed-forward layer.
     #[serde(rename = "gate_proj")]
     Gate,
+    /// Up projection.
     #[serde(rename = "up_proj")]
     Up,
+    /// Down projection.
     #[serde(rename = "down_proj")]
     Down,
 }
 
 impl Target {
     /// All of them, in forward order.
-    pub const ALL: [Self; 7] = [
-        Self::Q,
-        Self::K,
-        Self::V,
-        Self::O,
-        Self::Gate,
-        Self::Up,
-        Self::Down,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Q, Self::K, Self::V, Self::O, Self::Gate, Self::Up, Self::Down];
 
     /// HF module name.
     pub fn name(self) -> &'static str {
@@ -100,16 +100,13 @@ pub struct LoraSpec {
     pub rank: usize,
     /// The update is scaled by `alpha / rank`.
     pub alpha: f64,
+    /// Layers that carry an update.
     pub targets: Vec<Target>,
 }
 
 impl Default for LoraSpec {
     fn default() -> Self {
-        Self {
-            rank: 8,
-            alpha: 16.0,
-            targets: Target::ALL.to_vec(),
-        }
+        Self { rank: 8, alpha: 16.0, targets: Target::ALL.to_vec() }
     }
 }
 
@@ -139,13 +136,16 @@ impl LoraSpec {
 /// One trainable pair: `A` `[rank, in]`, `B` `[out, rank]`.
 #[derive(Clone, Debug)]
 pub struct LoraPair {
+    /// Draws in; starts random.
     pub a: Var,
+    /// Draws out; starts at zero.
     pub b: Var,
 }
 
 /// All pairs of one model.
 #[derive(Clone, Debug)]
 pub struct LoraSet {
+    /// Rank, strength and targets.
     pub spec: LoraSpec,
     pairs: BTreeMap<(usize, Target), LoraPair>,
 }
@@ -163,18 +163,14 @@ impl LoraSet {
         let mut targets = spec.targets.clone();
         targets.sort_unstable();
         targets.dedup();
-        let spec = LoraSpec {
-            targets,
-            ..spec.clone()
-        };
+        let spec = LoraSpec { targets, ..spec.clone() };
         let mut pairs = BTreeMap::new();
         for layer in 0..cfg.layers {
             for target in &spec.targets {
                 let (inputs, outputs) = target.dims(cfg);
                 let bound = 1.0 / (inputs as f64).sqrt();
-                let a: Vec<f64> = (0..spec.rank * inputs)
-                    .map(|_| (2.0 * uniform() - 1.0) * bound)
-                    .collect();
+                let a: Vec<f64> =
+                    (0..spec.rank * inputs).map(|_| (2.0 * uniform() - 1.0) * bound).collect();
                 // Through f32 whatever the dtype, so that an f64 test starts where training would.
                 let a = Tensor::from_vec(a, (spec.rank, inputs), &Device::Cpu)?
                     .to_dtype(DType::F32)?
@@ -182,10 +178,7 @@ impl LoraSet {
                 let b = Tensor::zeros((outputs, spec.rank), dtype, &Device::Cpu)?;
                 pairs.insert(
                     (layer, *target),
-                    LoraPair {
-                        a: Var::from_tensor(&a)?,
-                        b: Var::from_tensor(&b)?,
-                    },
+                    LoraPair { a: Var::from_tensor(&a)?, b: Var::from_tensor(&b)? },
                 );
             }
         }
@@ -215,10 +208,7 @@ impl LoraSet {
 
     /// Number of trainable values.
     pub fn parameters(&self) -> usize {
-        self.pairs
-            .values()
-            .map(|p| p.a.elem_count() + p.b.elem_count())
-            .sum()
+        self.pairs.values().map(|p| p.a.elem_count() + p.b.elem_count()).sum()
     }
 
     /// `scale · B A`, `[out, in]`, detached.
@@ -297,10 +287,9 @@ impl LoraSet {
             var.set(&tensor.to_dtype(dtype)?)?;
         }
         match tensors.keys().min() {
-            Some(extra) => Err(ModelError::tensor(
-                extra,
-                "is in the adapter but has no place in this model",
-            )),
+            Some(extra) => {
+                Err(ModelError::tensor(extra, "is in the adapter but has no place in this model"))
+            }
             None => Ok(set),
         }
     }
@@ -309,10 +298,7 @@ impl LoraSet {
 fn spec_of_peft(path: &Path, config: &Json) -> Result<LoraSpec> {
     let bad = |reason: String| ModelError::malformed("adapter_config.json", path, reason);
     if config["peft_type"] != "LORA" {
-        return Err(bad(format!(
-            "peft_type is {}, only LORA can be used",
-            config["peft_type"]
-        )));
+        return Err(bad(format!("peft_type is {}, only LORA can be used", config["peft_type"])));
     }
     for flag in ["use_dora", "use_rslora", "fan_in_fan_out"] {
         if config[flag].as_bool() == Some(true) {
@@ -328,9 +314,8 @@ fn spec_of_peft(path: &Path, config: &Json) -> Result<LoraSpec> {
         .as_u64()
         .and_then(|r| usize::try_from(r).ok())
         .ok_or_else(|| bad("`r` is missing".into()))?;
-    let alpha = config["lora_alpha"]
-        .as_f64()
-        .ok_or_else(|| bad("`lora_alpha` is missing".into()))?;
+    let alpha =
+        config["lora_alpha"].as_f64().ok_or_else(|| bad("`lora_alpha` is missing".into()))?;
     let targets = config["target_modules"]
         .as_array()
         .ok_or_else(|| bad("`target_modules` is not a list".into()))?
@@ -341,9 +326,5 @@ fn spec_of_peft(path: &Path, config: &Json) -> Result<LoraSpec> {
                 .ok_or_else(|| bad(format!("target module {t} is unknown")))
         })
         .collect::<Result<Vec<_>>>()?;
-    Ok(LoraSpec {
-        rank,
-        alpha,
-        targets,
-    })
+    Ok(LoraSpec { rank, alpha, targets })
 }

@@ -27,9 +27,11 @@ impl Segment {
 /// The input of one forward.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packed {
+    /// Token ids, all sequences side by side.
     pub tokens: Vec<u32>,
     /// Position of each token in its own sequence.
     pub positions: Vec<u32>,
+    /// The runs that attention keeps apart, in order, covering all tokens.
     pub segments: Vec<Segment>,
 }
 
@@ -49,18 +51,12 @@ impl Packed {
         let mut packed = Self {
             tokens: prompt.to_vec(),
             positions: (0..prompt.len() as u32).collect(),
-            segments: vec![Segment {
-                start: 0,
-                len: prompt.len(),
-                prefix: None,
-            }],
+            segments: vec![Segment { start: 0, len: prompt.len(), prefix: None }],
         };
         for completion in completions {
             let start = packed.tokens.len();
             packed.tokens.extend_from_slice(completion);
-            packed
-                .positions
-                .extend((0..completion.len()).map(|i| (prompt.len() + i) as u32));
+            packed.positions.extend((0..completion.len()).map(|i| (prompt.len() + i) as u32));
             packed.segments.push(Segment {
                 start,
                 len: completion.len(),
@@ -77,8 +73,6 @@ impl Packed {
             return Vec::new();
         };
         let first = (prompt.start + prompt.len - 1) as u32;
-        std::iter::once(first)
-            .chain((s.start..s.start + s.len - 1).map(|r| r as u32))
-            .collect()
+        std::iter::once(first).chain((s.start..s.start + s.len - 1).map(|r| r as u32)).collect()
     }
 }

@@ -56,7 +56,9 @@ pub struct Tokenizer {
     pub bos: Option<u32>,
     /// The token that ends the model's turn; scored in training.
     pub eos: Option<u32>,
+    /// Token that fills batches up; never scored.
     pub pad: Option<u32>,
+    /// Token for what has no token.
     pub unk: Option<u32>,
     /// Every token at which generation stops; contains `eos`.
     pub end_tokens: Vec<u32>,
@@ -149,23 +151,16 @@ impl Tokenizer {
                 format!("`{key}` is missing or not a list of strings"),
             )
         };
-        let tokens = gguf
-            .strings("tokenizer.ggml.tokens")
-            .ok_or_else(|| need("tokenizer.ggml.tokens"))?;
-        let merges = gguf
-            .strings("tokenizer.ggml.merges")
-            .ok_or_else(|| need("tokenizer.ggml.merges"))?;
-        let types = gguf
-            .integers("tokenizer.ggml.token_type")
-            .unwrap_or_default();
+        let tokens =
+            gguf.strings("tokenizer.ggml.tokens").ok_or_else(|| need("tokenizer.ggml.tokens"))?;
+        let merges =
+            gguf.strings("tokenizer.ggml.merges").ok_or_else(|| need("tokenizer.ggml.merges"))?;
+        let types = gguf.integers("tokenizer.ggml.token_type").unwrap_or_default();
         let (pre, ignore_merges) =
             pre_tokenizer(gguf.str("tokenizer.ggml.pre").unwrap_or("gpt-2"))?;
 
-        let vocab: serde_json::Map<String, Json> = tokens
-            .iter()
-            .enumerate()
-            .map(|(id, t)| ((*t).to_owned(), json!(id)))
-            .collect();
+        let vocab: serde_json::Map<String, Json> =
+            tokens.iter().enumerate().map(|(id, t)| ((*t).to_owned(), json!(id))).collect();
         if vocab.len() != tokens.len() {
             return Err(ModelError::malformed(
                 "GGUF",
@@ -238,10 +233,7 @@ impl Tokenizer {
         };
         // tokenizer_config.json writes a token as its text or as an object with `content`.
         let named = |key: &str| {
-            config[key]
-                .as_str()
-                .or_else(|| config[key]["content"].as_str())
-                .and_then(id_of)
+            config[key].as_str().or_else(|| config[key]["content"].as_str()).and_then(id_of)
         };
         let from_model = |key: &str| model[key].as_u64().and_then(|v| u32::try_from(v).ok());
         let mut extra_ends = Vec::new();
@@ -263,10 +255,7 @@ impl Tokenizer {
             eos: named("eos_token").or_else(|| from_model("eos_token_id")),
             pad: named("pad_token").or_else(|| from_model("pad_token_id")),
             unk: named("unk_token"),
-            extra_ends: extra_ends
-                .into_iter()
-                .filter_map(|v| u32::try_from(v).ok())
-                .collect(),
+            extra_ends: extra_ends.into_iter().filter_map(|v| u32::try_from(v).ok()).collect(),
             add_bos: config["add_bos_token"].as_bool().unwrap_or(false),
             chat_template,
         };
@@ -276,9 +265,7 @@ impl Tokenizer {
     fn build(json: Json, parts: Parts) -> Result<Self> {
         let fail = |e: &dyn std::fmt::Display| ModelError::Tokenizer(e.to_string());
         if json["model"]["type"] != "BPE" || json["decoder"]["type"] != "ByteLevel" {
-            return Err(ModelError::Unsupported(
-                "the tokenizer is not byte-level BPE".into(),
-            ));
+            return Err(ModelError::Unsupported("the tokenizer is not byte-level BPE".into()));
         }
         let text = serde_json::to_string(&json).map_err(|e| fail(&e))?;
         let mut parse: tokenizers::Tokenizer =
@@ -320,10 +307,8 @@ impl Tokenizer {
             token_bytes[i] = bytes.into();
         }
         let checked = |id: Option<u32>| id.filter(|id| (*id as usize) < size);
-        let mut end_tokens: Vec<u32> = checked(parts.eos)
-            .into_iter()
-            .chain(parts.extra_ends)
-            .collect();
+        let mut end_tokens: Vec<u32> =
+            checked(parts.eos).into_iter().chain(parts.extra_ends).collect();
         end_tokens.extend(
             END_TOKEN_NAMES
                 .iter()
@@ -373,10 +358,8 @@ impl Tokenizer {
                 text.len()
             )));
         }
-        if let Some((offset, byte)) = text
-            .bytes()
-            .enumerate()
-            .find(|(_, b)| !self.byte_known[usize::from(*b)])
+        if let Some((offset, byte)) =
+            text.bytes().enumerate().find(|(_, b)| !self.byte_known[usize::from(*b)])
         {
             return Err(ModelError::ByteNotInVocabulary { byte, offset });
         }
@@ -384,9 +367,8 @@ impl Tokenizer {
             Specials::Parse => &self.parse,
             Specials::AsText => &self.as_text,
         };
-        let encoding = tokenizer
-            .encode_fast(text, false)
-            .map_err(|e| ModelError::Tokenizer(e.to_string()))?;
+        let encoding =
+            tokenizer.encode_fast(text, false).map_err(|e| ModelError::Tokenizer(e.to_string()))?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -421,10 +403,9 @@ impl Tokenizer {
     pub fn decode_bytes(&self, ids: &[u32]) -> Result<Vec<u8>> {
         let mut out = Vec::with_capacity(ids.len() * 4);
         for id in ids {
-            let bytes = self.token_bytes(*id).ok_or(ModelError::TokenOutOfRange {
-                id: *id,
-                vocab: self.vocab_size(),
-            })?;
+            let bytes = self
+                .token_bytes(*id)
+                .ok_or(ModelError::TokenOutOfRange { id: *id, vocab: self.vocab_size() })?;
             out.extend_from_slice(bytes);
         }
         Ok(out)

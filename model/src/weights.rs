@@ -18,14 +18,23 @@ const FINGERPRINT_CONTEXT: &str = "lode/weights/v1";
 /// Matrices are `[out, in]`, norms are `[hidden]`.
 #[derive(Clone, Debug)]
 pub struct LayerWeights {
+    /// Before attention, `[hidden]`.
     pub input_norm: Tensor,
+    /// Query projection.
     pub q: Tensor,
+    /// Key projection.
     pub k: Tensor,
+    /// Value projection.
     pub v: Tensor,
+    /// Output projection of attention.
     pub o: Tensor,
+    /// Before the feed-forward layer, `[hidden]`.
     pub post_norm: Tensor,
+    /// Gate of the feed-forward layer.
     pub gate: Tensor,
+    /// Up projection.
     pub up: Tensor,
+    /// Down projection.
     pub down: Tensor,
 }
 
@@ -34,7 +43,9 @@ pub struct LayerWeights {
 pub struct Weights {
     /// `[vocab, hidden]`.
     pub embed: Tensor,
+    /// One entry a block.
     pub layers: Vec<LayerWeights>,
+    /// `[hidden]`.
     pub final_norm: Tensor,
     /// `[vocab, hidden]`; `None` when the embedding is used for the output as well.
     pub lm_head: Option<Tensor>,
@@ -73,17 +84,7 @@ impl LayerWeights {
     }
 
     fn from_array([input_norm, q, k, v, o, post_norm, gate, up, down]: [Tensor; 9]) -> Self {
-        Self {
-            input_norm,
-            q,
-            k,
-            v,
-            o,
-            post_norm,
-            gate,
-            up,
-            down,
-        }
+        Self { input_norm, q, k, v, o, post_norm, gate, up, down }
     }
 
     fn as_array(&self) -> [&Tensor; 9] {
@@ -141,12 +142,7 @@ impl Weights {
         } else {
             Some(fetch("lm_head.weight", &[cfg.vocab, cfg.hidden])?)
         };
-        Ok(Self {
-            embed,
-            layers,
-            final_norm,
-            lm_head,
-        })
+        Ok(Self { embed, layers, final_norm, lm_head })
     }
 
     /// Every tensor with its HF name, in a fixed order.
@@ -182,10 +178,7 @@ impl Weights {
             for d in tensor.dims() {
                 hasher.update(&(*d as u64).to_le_bytes());
             }
-            let values = tensor
-                .to_dtype(DType::F32)?
-                .flatten_all()?
-                .to_vec1::<f32>()?;
+            let values = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
             let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
             hasher.update(&bytes);
         }
@@ -215,10 +208,7 @@ impl Weights {
         }
         Self::build(cfg, |name, _| match all.remove(name) {
             Some(t) => Ok(t.to_dtype(DType::F32)?),
-            None => Err(ModelError::tensor(
-                name,
-                "missing from the safetensors files",
-            )),
+            None => Err(ModelError::tensor(name, "missing from the safetensors files")),
         })
     }
 }
@@ -238,9 +228,8 @@ fn safetensors_files(dir: &Path) -> Result<Vec<std::path::PathBuf>> {
     names.sort_unstable();
     names.dedup();
     // A shard is a plain file name: an index must not be able to point out of its folder.
-    if let Some(bad) = names
-        .iter()
-        .find(|n| Path::new(n).file_name().and_then(|f| f.to_str()) != Some(**n))
+    if let Some(bad) =
+        names.iter().find(|n| Path::new(n).file_name().and_then(|f| f.to_str()) != Some(**n))
     {
         return Err(ModelError::malformed(
             "safetensors index",

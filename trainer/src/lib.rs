@@ -1,1 +1,33 @@
+//! Preference training in process: DPO with LoRA on candle.
+//!
+//! Flow: [`Pair`]s of text become [`TokenPair`]s ([`tokenise`]); [`train`] runs DPO over them and
+//! writes a PEFT adapter, a model card and a manifest; an [`Observer`] is told of every step, by
+//! TRL's names; a run that was stopped goes on from its checkpoint, bit for bit.
 
+#![forbid(unsafe_code)]
+
+pub mod checkpoint;
+mod config;
+mod data;
+mod dpo;
+mod error;
+mod loss;
+mod metrics;
+mod optim;
+mod output;
+mod policy;
+mod schedule;
+
+pub use config::DpoConfig;
+pub use data::{DataReport, DropReason, Pair, TokenPair, preview, tokenise};
+pub use dpo::{
+    CHECKPOINT_DIR, METRICS_FILE, Outcome, RunOptions, SelfTests, Trainer, evaluate, fresh_lora,
+    train,
+};
+pub use error::{Result, TrainError};
+pub use loss::{DpoLoss, FORMULA, LogProbs, NORMALISATION, PairLoss, log_sigmoid, sigmoid};
+pub use metrics::{Alarm, AlarmBounds, Means, MetricsLog, Observer, Silent, StepMetrics};
+pub use optim::{AdamW, AdamWConfig, Gradients, Slot, clip, global_norm};
+pub use output::{MANIFEST_FILE, Summary};
+pub use policy::{Evaluated, accumulate, log_probs};
+pub use schedule::{Sampler, Schedule, learning_rate};

@@ -22,9 +22,7 @@ fn with_slices<const N: usize, R>(
     let mut slices: [&[f32]; N] = [&[]; N];
     for (slice, (storage, layout)) in slices.iter_mut().zip(&guards) {
         let Storage::Cpu(CpuStorage::F32(data)) = &**storage else {
-            return Err(ModelError::Unsupported(
-                "decoding runs on f32 weights on the CPU".into(),
-            ));
+            return Err(ModelError::Unsupported("decoding runs on f32 weights on the CPU".into()));
         };
         let Some((from, to)) = layout.contiguous_offsets() else {
             return Err(ModelError::Invalid("a weight is not contiguous".into()));
@@ -48,7 +46,7 @@ fn add(x: &mut [f32], y: &[f32]) {
 }
 
 /// Feeds one token to each row; the caller has checked tokens and room.
-pub fn step(llama: &Llama, batch: &mut Batch, tokens: &[u32]) -> Result<Step> {
+pub(super) fn step(llama: &Llama, batch: &mut Batch, tokens: &[u32]) -> Result<Step> {
     let cfg = &llama.config;
     let rows = tokens.len();
     let half = cfg.head_dim / 2;
@@ -98,11 +96,8 @@ pub fn step(llama: &Llama, batch: &mut Batch, tokens: &[u32]) -> Result<Step> {
             add(&mut x, &linears(&attended, rows, &[o])[0]);
             let y = norm(&x, post_norm, cfg.rms_eps);
             let gate_up = linears(&y, rows, &[gate, up]);
-            let inner: Vec<f32> = gate_up[0]
-                .iter()
-                .zip(&gate_up[1])
-                .map(|(a, b)| silu_mul(*a, *b))
-                .collect();
+            let inner: Vec<f32> =
+                gate_up[0].iter().zip(&gate_up[1]).map(|(a, b)| silu_mul(*a, *b)).collect();
             add(&mut x, &linears(&inner, rows, &[down])[0]);
             Ok(())
         })?;
@@ -110,19 +105,11 @@ pub fn step(llama: &Llama, batch: &mut Batch, tokens: &[u32]) -> Result<Step> {
     for row in &mut batch.rows {
         row.len += 1;
     }
-    let head = llama
-        .weights
-        .lm_head
-        .as_ref()
-        .unwrap_or(&llama.weights.embed);
+    let head = llama.weights.lm_head.as_ref().unwrap_or(&llama.weights.embed);
     with_slices([&llama.weights.final_norm, head], |[final_norm, head]| {
         let hidden = norm(&x, final_norm, cfg.rms_eps);
         let logits = linears(&hidden, rows, &[head]).pop().unwrap_or_default();
-        Ok(Step {
-            rows,
-            logits,
-            hidden,
-        })
+        Ok(Step { rows, logits, hidden })
     })
 }
 
@@ -155,13 +142,12 @@ fn attend(cfg: &LlamaConfig, batch: &Batch, layer: usize, queries: &[f32]) -> Ve
     let (d, group) = (cfg.head_dim, cfg.group());
     let mut out = vec![0.0; queries.len()];
     // The query heads of one key head lie side by side: one task for each (row, key head).
-    out.par_chunks_mut(group * d)
-        .zip(queries.par_chunks(group * d))
-        .enumerate()
-        .for_each(|(task, (out, q))| {
+    out.par_chunks_mut(group * d).zip(queries.par_chunks(group * d)).enumerate().for_each(
+        |(task, (out, q))| {
             let (row, head) = (&batch.rows[task / cfg.kv_heads], task % cfg.kv_heads);
             attend_group(cfg, &batch.prefix, batch.capacity, row, layer, head, q, out);
-        });
+        },
+    );
     out
 }
 
@@ -181,9 +167,7 @@ fn attend_group(
     let own = own..own + (row.len + 1) * d;
     let shared = head * prefix.len * d..(head + 1) * prefix.len * d;
     let (pk, pv) = &prefix.layers[layer];
-    let keys = pk[shared.clone()]
-        .chunks_exact(d)
-        .chain(row.k[own.clone()].chunks_exact(d));
+    let keys = pk[shared.clone()].chunks_exact(d).chain(row.k[own.clone()].chunks_exact(d));
     let values = pv[shared].chunks_exact(d).chain(row.v[own].chunks_exact(d));
     let count = prefix.len + row.len + 1;
     let mut by_key = vec![0.0; count * group];

@@ -43,7 +43,7 @@ fn dots<const R: usize>(w: &[f32], xs: &[f32]) -> [f32; R] {
 }
 
 /// `w · x_r` for all rows of `xs` into `out`, one value a row.
-pub fn dot_rows(w: &[f32], xs: &[f32], out: &mut [f32]) {
+pub(super) fn dot_rows(w: &[f32], xs: &[f32], out: &mut [f32]) {
     let k = w.len();
     for (out, xs) in out.chunks_mut(ROWS).zip(xs.chunks(ROWS * k)) {
         match out.len() {
@@ -61,14 +61,12 @@ pub fn dot_rows(w: &[f32], xs: &[f32], out: &mut [f32]) {
 
 /// `x Wᵀ` for several matrices at once, so that the threads meet once. `x` is `[rows, k]`, each
 /// `W` `[n, k]`; each result is `[rows, n]`.
-pub fn linears(x: &[f32], rows: usize, matrices: &[&[f32]]) -> Vec<Vec<f32>> {
+pub(super) fn linears(x: &[f32], rows: usize, matrices: &[&[f32]]) -> Vec<Vec<f32>> {
     let k = x.len() / rows;
     let per_task = (TASK_PRODUCTS / k).max(1);
     // Column by column first: a task owns some columns of the result, for all rows.
-    let mut columns: Vec<Vec<f32>> = matrices
-        .iter()
-        .map(|w| vec![0.0; w.len() / k * rows])
-        .collect();
+    let mut columns: Vec<Vec<f32>> =
+        matrices.iter().map(|w| vec![0.0; w.len() / k * rows]).collect();
     let tasks: Vec<(&[f32], &mut [f32])> = matrices
         .iter()
         .zip(&mut columns)

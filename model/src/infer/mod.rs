@@ -25,7 +25,7 @@ use crate::lora::LoraSet;
 use crate::packed::Packed;
 
 /// Most rows of one batch.
-pub const MAX_ROWS: usize = 1_024;
+pub(crate) const MAX_ROWS: usize = 1_024;
 
 /// A model set up for inference on the CPU in f32.
 #[derive(Clone, Debug)]
@@ -54,16 +54,14 @@ impl Prefix {
 
     /// Memory that the keys and values take, bytes.
     pub fn bytes(&self) -> usize {
-        self.layers
-            .iter()
-            .map(|(k, v)| (k.len() + v.len()) * size_of::<f32>())
-            .sum()
+        self.layers.iter().map(|(k, v)| (k.len() + v.len()) * size_of::<f32>()).sum()
     }
 }
 
 /// What reading a prompt gives.
 #[derive(Debug)]
 pub struct Prefill {
+    /// Keys and values of the prompt.
     pub prefix: Arc<Prefix>,
     /// Logits after the last token, `[vocab]`.
     pub logits: Vec<f32>,
@@ -168,9 +166,7 @@ impl Session {
     /// Inference over bare weights; they must be f32 on the CPU.
     pub fn from_llama(mut llama: Llama) -> Result<Self> {
         if llama.dtype() != DType::F32 || !llama.weights.embed.device().is_cpu() {
-            return Err(ModelError::Unsupported(
-                "decoding runs on f32 weights on the CPU".into(),
-            ));
+            return Err(ModelError::Unsupported("decoding runs on f32 weights on the CPU".into()));
         }
         llama.kernels = Kernels::OWN;
         Ok(Self { llama })
@@ -193,24 +189,13 @@ impl Session {
         let last = hidden.narrow(0, tokens.len() - 1, 1)?;
         let logits = self.llama.logits(&last)?.flatten_all()?.to_vec1()?;
         let by_head = |t: &Tensor| -> Result<Vec<f32>> {
-            let t = t
-                .reshape((tokens.len(), cfg.kv_heads, cfg.head_dim))?
-                .transpose(0, 1)?;
+            let t = t.reshape((tokens.len(), cfg.kv_heads, cfg.head_dim))?.transpose(0, 1)?;
             Ok(t.contiguous()?.flatten_all()?.to_vec1()?)
         };
-        let layers = cache
-            .iter()
-            .map(|(k, v)| Ok((by_head(k)?, by_head(v)?)))
-            .collect::<Result<_>>()?;
-        let prefix = Arc::new(Prefix {
-            len: tokens.len(),
-            layers,
-        });
-        Ok(Prefill {
-            prefix,
-            logits,
-            hidden: last.flatten_all()?.to_vec1()?,
-        })
+        let layers =
+            cache.iter().map(|(k, v)| Ok((by_head(k)?, by_head(v)?))).collect::<Result<_>>()?;
+        let prefix = Arc::new(Prefix { len: tokens.len(), layers });
+        Ok(Prefill { prefix, logits, hidden: last.flatten_all()?.to_vec1()? })
     }
 
     /// `rows` continuations of `prefix`, each with room for `capacity` tokens of its own.
@@ -218,10 +203,7 @@ impl Session {
         let cfg = self.config();
         let needed = prefix.len.saturating_add(capacity);
         if needed > cfg.max_positions {
-            return Err(ModelError::TooLong {
-                needed,
-                limit: cfg.max_positions,
-            });
+            return Err(ModelError::TooLong { needed, limit: cfg.max_positions });
         }
         if rows == 0 || rows > MAX_ROWS || capacity == 0 {
             return Err(ModelError::Invalid(format!(
@@ -229,29 +211,16 @@ impl Session {
             )));
         }
         if prefix.layers.len() != cfg.layers {
-            return Err(ModelError::Invalid(
-                "the prefix was read by another model".into(),
-            ));
+            return Err(ModelError::Invalid("the prefix was read by another model".into()));
         }
         let size = cfg.layers * cfg.kv_heads * capacity * cfg.head_dim;
         let positions: Vec<u32> = (prefix.len..needed).map(|p| p as u32).collect();
         let (cos, sin) = rope_angles(cfg, &positions);
         let to_f32 = |v: Vec<f64>| v.into_iter().map(|x| x as f32).collect();
         let rows = (0..rows)
-            .map(|id| Row {
-                id,
-                len: 0,
-                k: vec![0.0; size],
-                v: vec![0.0; size],
-            })
+            .map(|id| Row { id, len: 0, k: vec![0.0; size], v: vec![0.0; size] })
             .collect();
-        Ok(Batch {
-            prefix: Arc::clone(prefix),
-            capacity,
-            rows,
-            cos: to_f32(cos),
-            sin: to_f32(sin),
-        })
+        Ok(Batch { prefix: Arc::clone(prefix), capacity, rows, cos: to_f32(cos), sin: to_f32(sin) })
     }
 
     /// Feeds `tokens[i]` to the `i`-th living row of `batch`.
@@ -264,24 +233,14 @@ impl Session {
             )));
         }
         if let Some(id) = tokens.iter().find(|t| **t as usize >= self.config().vocab) {
-            return Err(ModelError::TokenOutOfRange {
-                id: *id,
-                vocab: self.config().vocab,
-            });
+            return Err(ModelError::TokenOutOfRange { id: *id, vocab: self.config().vocab });
         }
         if let Some(full) = batch.rows.iter().find(|r| r.len >= batch.capacity) {
             let needed = batch.prefix.len + full.len + 1;
-            return Err(ModelError::TooLong {
-                needed,
-                limit: batch.prefix.len + batch.capacity,
-            });
+            return Err(ModelError::TooLong { needed, limit: batch.prefix.len + batch.capacity });
         }
         if tokens.is_empty() {
-            return Ok(Step {
-                rows: 0,
-                logits: Vec::new(),
-                hidden: Vec::new(),
-            });
+            return Ok(Step { rows: 0, logits: Vec::new(), hidden: Vec::new() });
         }
         decode::step(&self.llama, batch, tokens)
     }

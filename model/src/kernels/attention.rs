@@ -31,14 +31,7 @@ pub fn attention(
     head_dim: usize,
     segments: &[Segment],
 ) -> CResult<Tensor> {
-    q.apply_op3(
-        k,
-        v,
-        Attention {
-            head_dim,
-            segments: segments.to_vec(),
-        },
-    )
+    q.apply_op3(k, v, Attention { head_dim, segments: segments.to_vec() })
 }
 
 /// One operand: a `[tokens, width]` storage of which heads and row ranges are taken as matrices.
@@ -54,11 +47,7 @@ impl Side<'_> {
     /// Rows `[start, start + len)` of head `h`, `[len, head_dim]`.
     fn rows(&self, h: usize, start: usize, len: usize) -> Layout {
         let offset = self.offset + start * self.width + h * self.head_dim;
-        Layout::new(
-            Shape::from((len, self.head_dim)),
-            vec![self.width, 1],
-            offset,
-        )
+        Layout::new(Shape::from((len, self.head_dim)), vec![self.width, 1], offset)
     }
 }
 
@@ -85,20 +74,9 @@ struct Block {
 }
 
 fn blocks(segment: &Segment, from: usize, to: usize) -> Vec<Block> {
-    let own = Block {
-        start: segment.start,
-        len: to,
-        visible: from + 1,
-    };
+    let own = Block { start: segment.start, len: to, visible: from + 1 };
     match segment.prefix {
-        Some((start, len)) if len > 0 => vec![
-            Block {
-                start,
-                len,
-                visible: len,
-            },
-            own,
-        ],
+        Some((start, len)) if len > 0 => vec![Block { start, len, visible: len }, own],
         _ => vec![own],
     }
 }
@@ -134,18 +112,14 @@ fn probabilities<T: Real + WithDType>(
         }
         let inverse = <T as Real>::ONE / sum;
         for (part, b) in parts.iter_mut().zip(blocks) {
-            part[i * b.len..(i + 1) * b.len]
-                .iter_mut()
-                .for_each(|p| *p = *p * inverse);
+            part[i * b.len..(i + 1) * b.len].iter_mut().for_each(|p| *p *= inverse);
         }
     }
     Ok(parts)
 }
 
 fn tiles(len: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..len)
-        .step_by(TILE_ROWS)
-        .map(move |from| (from, (from + TILE_ROWS).min(len)))
+    (0..len).step_by(TILE_ROWS).map(move |from| (from, (from + TILE_ROWS).min(len)))
 }
 
 fn forward<T: Real + WithDType>(
@@ -179,11 +153,7 @@ fn forward<T: Real + WithDType>(
                     v.storage,
                     &v.rows(h / group, b.start, b.len),
                 )?)?;
-                if out.is_empty() {
-                    out = o
-                } else {
-                    axpy(<T as Real>::ONE, &o, &mut out)
-                }
+                if out.is_empty() { out = o } else { axpy(<T as Real>::ONE, &o, &mut out) }
             }
             Ok(out)
         })
@@ -230,10 +200,7 @@ fn backward_head<T: Real + WithDType>(
     let zeros = |n: usize| vec![<T as Real>::ZERO; n * d];
     let mut grad = HeadGrad {
         q: Vec::with_capacity(s.len * d),
-        kv: blocks(s, 0, s.len)
-            .iter()
-            .map(|b| (b.start, zeros(b.len), zeros(b.len)))
-            .collect(),
+        kv: blocks(s, 0, s.len).iter().map(|b| (b.start, zeros(b.len), zeros(b.len))).collect(),
     };
     for (from, to) in tiles(s.len) {
         let rows = to - from;
@@ -249,10 +216,7 @@ fn backward_head<T: Real + WithDType>(
         for i in 0..rows {
             let mut mean = <T as Real>::ZERO;
             for ((p, dp), b) in ps.iter().zip(&dps).zip(&blocks) {
-                mean += dot(
-                    &p[i * b.len..(i + 1) * b.len],
-                    &dp[i * b.len..(i + 1) * b.len],
-                );
+                mean += dot(&p[i * b.len..(i + 1) * b.len], &dp[i * b.len..(i + 1) * b.len]);
             }
             for ((p, dp), b) in ps.iter().zip(&mut dps).zip(&blocks) {
                 let range = i * b.len..(i + 1) * b.len;
@@ -269,12 +233,8 @@ fn backward_head<T: Real + WithDType>(
             let ds = T::to_cpu_storage_owned(std::mem::take(&mut dps[j]));
             let gv = into_vec::<T>(product(&p, &across, g.storage, &gl)?)?;
             let gk = into_vec::<T>(product(&ds, &across, q.storage, &ql)?)?;
-            let part = into_vec::<T>(product(
-                &ds,
-                &full,
-                k.storage,
-                &k.rows(kv_head, b.start, b.len),
-            )?)?;
+            let part =
+                into_vec::<T>(product(&ds, &full, k.storage, &k.rows(kv_head, b.start, b.len))?)?;
             if gq.is_empty() {
                 gq = part
             } else {
@@ -298,14 +258,10 @@ fn backward<T: Real + WithDType>(
     segments: &[Segment],
 ) -> CResult<[Vec<T>; 3]> {
     let (d, heads, group) = (q.head_dim, q.width / q.head_dim, q.width / k.width);
-    let jobs: Vec<(&Segment, usize)> = segments
-        .iter()
-        .flat_map(|s| (0..heads).map(move |h| (s, h)))
-        .collect();
-    let done: Vec<HeadGrad<T>> = jobs
-        .par_iter()
-        .map(|(s, h)| backward_head(q, k, v, g, s, *h))
-        .collect::<CResult<_>>()?;
+    let jobs: Vec<(&Segment, usize)> =
+        segments.iter().flat_map(|s| (0..heads).map(move |h| (s, h))).collect();
+    let done: Vec<HeadGrad<T>> =
+        jobs.par_iter().map(|(s, h)| backward_head(q, k, v, g, s, *h)).collect::<CResult<_>>()?;
     let zeros = |width: usize| vec![<T as Real>::ZERO; tokens * width];
     let (mut gq, mut gk, mut gv) = (zeros(q.width), zeros(k.width), zeros(k.width));
     // One fixed order of additions, so that two runs give the same bits.
@@ -334,12 +290,7 @@ impl Attention {
                 self.head_dim
             );
         }
-        Ok(Side {
-            storage,
-            offset: layout.start_offset(),
-            width,
-            head_dim: self.head_dim,
-        })
+        Ok(Side { storage, offset: layout.start_offset(), width, head_dim: self.head_dim })
     }
 
     fn check(&self, tokens: usize) -> CResult<()> {
@@ -372,11 +323,8 @@ impl CustomOp3 for Attention {
     ) -> CResult<(CpuStorage, Shape)> {
         let (tokens, _) = l1.shape().dims2()?;
         self.check(tokens)?;
-        let (q, k, v) = (
-            self.side(s1, l1, tokens)?,
-            self.side(s2, l2, tokens)?,
-            self.side(s3, l3, tokens)?,
-        );
+        let (q, k, v) =
+            (self.side(s1, l1, tokens)?, self.side(s2, l2, tokens)?, self.side(s3, l3, tokens)?);
         if k.width != v.width || q.width % k.width != 0 {
             candle_core::bail!(
                 "attention heads do not divide: {:?} over {:?}",
@@ -420,16 +368,12 @@ impl CustomOp3 for Attention {
         let device = q.device();
         let shapes = [q.shape().clone(), k.shape().clone(), v.shape().clone()];
         let tensors = match qs {
-            CpuStorage::F32(_) => to_tensors(
-                backward::<f32>(a, b, c, d, tokens, &self.segments)?,
-                shapes,
-                device,
-            )?,
-            CpuStorage::F64(_) => to_tensors(
-                backward::<f64>(a, b, c, d, tokens, &self.segments)?,
-                shapes,
-                device,
-            )?,
+            CpuStorage::F32(_) => {
+                to_tensors(backward::<f32>(a, b, c, d, tokens, &self.segments)?, shapes, device)?
+            }
+            CpuStorage::F64(_) => {
+                to_tensors(backward::<f64>(a, b, c, d, tokens, &self.segments)?, shapes, device)?
+            }
             _ => candle_core::bail!("attention runs on f32 and f64"),
         };
         let [gq, gk, gv] = tensors;

@@ -8,8 +8,7 @@ use crate::packed::Segment;
 
 pub(super) fn rms_norm(x: &Tensor, w: &Tensor, eps: f64) -> CResult<Tensor> {
     let mean = x.sqr()?.mean_keepdim(D::Minus1)?;
-    x.broadcast_div(&mean.affine(1.0, eps)?.sqrt()?)?
-        .broadcast_mul(w)
+    x.broadcast_div(&mean.affine(1.0, eps)?.sqrt()?)?.broadcast_mul(w)
 }
 
 /// candle's kernel has no f64: a wider type goes through f32, by conversions that do have a
@@ -26,17 +25,13 @@ pub(super) fn candle_rms_norm(x: &Tensor, w: &Tensor, eps: f64) -> CResult<Tenso
 /// `[tokens, heads * d]` to `[heads, tokens, d]`.
 fn split_heads(x: &Tensor, d: usize) -> CResult<Tensor> {
     let (tokens, width) = x.dims2()?;
-    x.reshape((tokens, width / d, d))?
-        .transpose(0, 1)?
-        .contiguous()
+    x.reshape((tokens, width / d, d))?.transpose(0, 1)?.contiguous()
 }
 
 /// `[heads, tokens, d]` to `[tokens, heads * d]`.
 fn merge_heads(x: &Tensor) -> CResult<Tensor> {
     let (heads, tokens, d) = x.dims3()?;
-    x.transpose(0, 1)?
-        .contiguous()?
-        .reshape((tokens, heads * d))
+    x.transpose(0, 1)?.contiguous()?.reshape((tokens, heads * d))
 }
 
 pub(super) fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor) -> CResult<Tensor> {
@@ -57,15 +52,7 @@ pub(super) fn candle_rope(x: &Tensor, cos: &Tensor, sin: &Tensor) -> CResult<Ten
 fn causal_mask(queries: usize, prefix: usize, like: &Tensor) -> CResult<Tensor> {
     let keys = prefix + queries;
     let mask: Vec<f32> = (0..queries)
-        .flat_map(|i| {
-            (0..keys).map(move |j| {
-                if j <= prefix + i {
-                    0.0
-                } else {
-                    f32::NEG_INFINITY
-                }
-            })
-        })
+        .flat_map(|i| (0..keys).map(move |j| if j <= prefix + i { 0.0 } else { f32::NEG_INFINITY }))
         .collect();
     Tensor::from_vec(mask, (queries, keys), like.device())?.to_dtype(like.dtype())
 }
@@ -103,9 +90,7 @@ pub(super) fn attention(
             Impl::CandleFused => candle_nn::ops::softmax_last_dim(&scores)?,
             _ => candle_nn::ops::softmax(&scores, D::Minus1)?,
         };
-        let out = p
-            .reshape((kv_heads, heads / kv_heads * queries, keys))?
-            .matmul(&v)?;
+        let out = p.reshape((kv_heads, heads / kv_heads * queries, keys))?.matmul(&v)?;
         rows.push(merge_heads(&out.reshape((heads, queries, d))?)?);
     }
     Tensor::cat(&rows, 0)
@@ -113,7 +98,5 @@ pub(super) fn attention(
 
 pub(super) fn target_log_probs(logits: &Tensor, targets: &[u32]) -> CResult<Tensor> {
     let index = Tensor::new(targets, logits.device())?.unsqueeze(1)?;
-    candle_nn::ops::log_softmax(logits, D::Minus1)?
-        .gather(&index, 1)?
-        .squeeze(1)
+    candle_nn::ops::log_softmax(logits, D::Minus1)?.gather(&index, 1)?.squeeze(1)
 }

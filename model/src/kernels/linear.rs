@@ -29,17 +29,10 @@ fn matmul_t(
     let (m, k) = ll.shape().dims2()?;
     let (n, k2) = rl.shape().dims2()?;
     if k != k2 {
-        candle_core::bail!(
-            "cannot multiply {:?} by the transpose of {:?}",
-            ll.dims(),
-            rl.dims()
-        );
+        candle_core::bail!("cannot multiply {:?} by the transpose of {:?}", ll.dims(), rl.dims());
     }
     let transposed = rl.transpose(0, 1)?;
-    Ok((
-        lhs.matmul(rhs, (1, m, n, k), ll, &transposed)?,
-        Shape::from((m, n)),
-    ))
+    Ok((lhs.matmul(rhs, (1, m, n, k), ll, &transposed)?, Shape::from((m, n))))
 }
 
 fn with_cpu<R>(tensor: &Tensor, f: impl FnOnce(&CpuStorage, &Layout) -> CResult<R>) -> CResult<R> {
@@ -73,14 +66,7 @@ struct Lora {
 
 /// `x` `[tokens, in]`, `w` `[out, in]`, `a` `[rank, in]`, `b` `[out, rank]`.
 pub fn lora(x: &Tensor, w: &Tensor, a: &Tensor, b: &Tensor, scale: f64) -> CResult<Tensor> {
-    x.apply_op3(
-        a,
-        b,
-        Lora {
-            w: w.detach(),
-            scale,
-        },
-    )
+    x.apply_op3(a, b, Lora { w: w.detach(), scale })
 }
 
 fn add_scaled(y: &mut CpuStorage, delta: &CpuStorage, scale: f64) -> CResult<()> {
@@ -110,11 +96,7 @@ impl CustomOp3 for Lora {
         let (t, ts) = matmul_t(x, xl, a, al)?;
         let (delta, ds) = matmul_t(&t, &Layout::contiguous(ts), b, bl)?;
         if ds.dims() != shape.dims() {
-            candle_core::bail!(
-                "the adapter gives {:?}, the layer {:?}",
-                ds.dims(),
-                shape.dims()
-            );
+            candle_core::bail!("the adapter gives {:?}, the layer {:?}", ds.dims(), shape.dims());
         }
         add_scaled(&mut y, &delta, self.scale)?;
         Ok((y, shape))

@@ -15,9 +15,7 @@ struct TargetLogProbs {
 
 /// `logits` `[n, vocab]` contiguous; one target a row. Result `[n]`.
 pub fn target_log_probs(logits: &Tensor, targets: &[u32]) -> CResult<Tensor> {
-    logits.apply_op1(TargetLogProbs {
-        targets: targets.to_vec(),
-    })
+    logits.apply_op1(TargetLogProbs { targets: targets.to_vec() })
 }
 
 /// Log-probability of one token under one row of logits.
@@ -30,16 +28,15 @@ pub fn log_prob<T: Real>(row: &[T], target: usize) -> T {
 
 fn grad<T: Real>(logits: &[T], g: &[T], targets: &[u32], vocab: usize) -> Vec<T> {
     let mut out = logits.to_vec();
-    out.par_chunks_mut(vocab)
-        .zip(g.par_iter())
-        .zip(targets.par_iter())
-        .for_each(|((row, g), target)| {
+    out.par_chunks_mut(vocab).zip(g.par_iter()).zip(targets.par_iter()).for_each(
+        |((row, g), target)| {
             let top = max(row);
             let sum = exp_sum(row, T::ONE, top);
             let scale = -*g / sum;
-            row.iter_mut().for_each(|p| *p = *p * scale);
+            row.iter_mut().for_each(|p| *p *= scale);
             row[*target as usize] += *g;
-        });
+        },
+    );
     out
 }
 
@@ -51,11 +48,7 @@ impl CustomOp1 for TargetLogProbs {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> CResult<(CpuStorage, Shape)> {
         let (rows, vocab) = layout.shape().dims2()?;
         if rows != self.targets.len() || self.targets.iter().any(|t| *t as usize >= vocab) {
-            candle_core::bail!(
-                "{} targets for logits {:?}",
-                self.targets.len(),
-                layout.dims()
-            );
+            candle_core::bail!("{} targets for logits {:?}", self.targets.len(), layout.dims());
         }
         let out = dispatch!(self.name(), [(storage, layout)], |logits| logits
             .par_chunks(vocab)

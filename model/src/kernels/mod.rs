@@ -26,20 +26,28 @@ use crate::packed::Segment;
 /// Which implementation runs an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Impl {
+    /// Composed of candle operations that have a backward pass.
     Graph,
+    /// Ours, CPU only.
     Own,
+    /// candle-nn's fused kernel, without a backward pass.
     CandleFused,
 }
 
 /// The choice for each operation of the forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernels {
+    /// Root-mean-square norm.
     pub rms_norm: Impl,
+    /// Rotary positions.
     pub rope: Impl,
     /// The softmax inside attention; `Own` replaces the whole attention.
     pub softmax: Impl,
+    /// Linear layers, with or without an adapter.
     pub linear: Impl,
+    /// Gated activation of the feed-forward layer.
     pub swiglu: Impl,
+    /// Log-probabilities of given tokens.
     pub log_prob: Impl,
 }
 
@@ -67,11 +75,7 @@ impl Kernels {
 
     /// The fastest differentiable choice for a device.
     pub fn for_device(device: &Device) -> Self {
-        if device.is_cpu() {
-            Self::OWN
-        } else {
-            Self::GRAPH
-        }
+        if device.is_cpu() { Self::OWN } else { Self::GRAPH }
     }
 
     /// `x / sqrt(mean(x²) + eps) * w` over the last dimension. `x` is `[tokens, hidden]`.

@@ -33,28 +33,23 @@ fn scale_of<T: Real>(x: &[T], eps: f64) -> T {
 fn forward<T: Real>(x: &[T], w: &[T], eps: f64) -> Vec<T> {
     let mut out = vec![T::ZERO; x.len()];
     let n = w.len();
-    out.par_chunks_mut(n)
-        .zip(x.par_chunks(n))
-        .for_each(|(out, x)| norm_row(x, w, eps, out));
+    out.par_chunks_mut(n).zip(x.par_chunks(n)).for_each(|(out, x)| norm_row(x, w, eps, out));
     out
 }
 
 fn grad_x<T: Real>(x: &[T], w: &[T], g: &[T], eps: f64) -> Vec<T> {
     let n = w.len();
     let mut out = vec![T::ZERO; x.len()];
-    out.par_chunks_mut(n)
-        .zip(x.par_chunks(n))
-        .zip(g.par_chunks(n))
-        .for_each(|((out, x), g)| {
-            let r = scale_of(x, eps);
-            for ((o, g), w) in out.iter_mut().zip(g).zip(w) {
-                *o = *g * *w;
-            }
-            let c = dot(out, x) * r * r * r / T::of(n as f64);
-            for (o, x) in out.iter_mut().zip(x) {
-                *o = *o * r - *x * c;
-            }
-        });
+    out.par_chunks_mut(n).zip(x.par_chunks(n)).zip(g.par_chunks(n)).for_each(|((out, x), g)| {
+        let r = scale_of(x, eps);
+        for ((o, g), w) in out.iter_mut().zip(g).zip(w) {
+            *o = *g * *w;
+        }
+        let c = dot(out, x) * r * r * r / T::of(n as f64);
+        for (o, x) in out.iter_mut().zip(x) {
+            *o = *o * r - *x * c;
+        }
+    });
     out
 }
 
@@ -86,9 +81,7 @@ impl CustomOp2 for RmsNorm {
             candle_core::bail!("rms norm over {:?} with a weight of {n}", l1.dims());
         }
         Ok((
-            dispatch!(self.name(), [(s1, l1), (s2, l2)], |x, w| forward(
-                x, w, self.eps
-            )),
+            dispatch!(self.name(), [(s1, l1), (s2, l2)], |x, w| forward(x, w, self.eps)),
             l1.shape().clone(),
         ))
     }
@@ -114,11 +107,9 @@ impl CustomOp2 for RmsNorm {
                       s3: &CpuStorage,
                       l3: &Layout| {
                     Ok((
-                        dispatch!(
-                            "rms norm",
-                            [(s1, l1), (s2, l2), (s3, l3)],
-                            |x, w, g| grad_x(x, w, g, eps)
-                        ),
+                        dispatch!("rms norm", [(s1, l1), (s2, l2), (s3, l3)], |x, w, g| grad_x(
+                            x, w, g, eps
+                        )),
                         l1.shape().clone(),
                     ))
                 },

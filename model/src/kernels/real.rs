@@ -3,7 +3,7 @@
 //! Sums run over a fixed number of lanes, so that the compiler can use vector registers and the
 //! order of additions does not depend on the batch, the thread count or the machine's width.
 
-use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
 
 /// Lanes of a vectorised sum.
 pub const LANES: usize = 8;
@@ -17,19 +17,26 @@ pub trait Real:
     + PartialOrd
     + Add<Output = Self>
     + AddAssign
+    + MulAssign
     + Sub<Output = Self>
     + Mul<Output = Self>
     + Div<Output = Self>
     + Neg<Output = Self>
     + 'static
 {
+    /// 0.
     const ZERO: Self;
+    /// 1.
     const ONE: Self;
+    /// Below every number.
     const NEG_INFINITY: Self;
     /// Nearest value of this type.
     fn of(v: f64) -> Self;
+    /// `e^self`.
     fn exp(self) -> Self;
+    /// Natural logarithm.
     fn ln(self) -> Self;
+    /// Square root.
     fn sqrt(self) -> Self;
     /// `self * a + b`, in one rounding where the target has such an instruction.
     fn fma(self, a: Self, b: Self) -> Self;
@@ -145,9 +152,7 @@ pub fn max<T: Real>(a: &[T]) -> T {
             acc[l] = if x[l] > acc[l] { x[l] } else { acc[l] };
         }
     }
-    acc.iter()
-        .chain(rest)
-        .fold(T::NEG_INFINITY, |m, x| if *x > m { *x } else { m })
+    acc.iter().chain(rest).fold(T::NEG_INFINITY, |m, x| if *x > m { *x } else { m })
 }
 
 /// Replaces each element by `exp(scale * x - offset)` and returns the sum.

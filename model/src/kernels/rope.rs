@@ -65,11 +65,7 @@ impl CustomOp3 for Rope {
             || half == 0
             || width % (2 * half) != 0
         {
-            candle_core::bail!(
-                "rotary positions {:?} do not fit {:?}",
-                l2.dims(),
-                l1.dims()
-            );
+            candle_core::bail!("rotary positions {:?} do not fit {:?}", l2.dims(), l1.dims());
         }
         let out = dispatch!(self.name(), [(s1, l1), (s2, l2), (s3, l3)], |x, c, s| {
             rotate_all(x, c, s, half, self.inverse)
@@ -85,13 +81,7 @@ impl CustomOp3 for Rope {
         _: &Tensor,
         g: &Tensor,
     ) -> CResult<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let g = g.contiguous()?.apply_op3_no_bwd(
-            cos,
-            sin,
-            &Rope {
-                inverse: !self.inverse,
-            },
-        )?;
+        let g = g.contiguous()?.apply_op3_no_bwd(cos, sin, &Rope { inverse: !self.inverse })?;
         Ok((Some(g), None, None))
     }
 }

@@ -31,24 +31,20 @@ pub fn silu_mul<T: Real>(a: T, b: T) -> T {
 
 fn forward<T: Real>(gate: &[T], up: &[T]) -> Vec<T> {
     let mut out = vec![T::ZERO; gate.len()];
-    out.par_chunks_mut(CHUNK)
-        .zip(gate.par_chunks(CHUNK).zip(up.par_chunks(CHUNK)))
-        .for_each(|(out, (gate, up))| {
+    out.par_chunks_mut(CHUNK).zip(gate.par_chunks(CHUNK).zip(up.par_chunks(CHUNK))).for_each(
+        |(out, (gate, up))| {
             for ((o, a), b) in out.iter_mut().zip(gate).zip(up) {
                 *o = silu_mul(*a, *b);
             }
-        });
+        },
+    );
     out
 }
 
 fn grad_gate<T: Real>(gate: &[T], up: &[T], g: &[T]) -> Vec<T> {
     let mut out = vec![T::ZERO; gate.len()];
     out.par_chunks_mut(CHUNK)
-        .zip(
-            gate.par_chunks(CHUNK)
-                .zip(up.par_chunks(CHUNK))
-                .zip(g.par_chunks(CHUNK)),
-        )
+        .zip(gate.par_chunks(CHUNK).zip(up.par_chunks(CHUNK)).zip(g.par_chunks(CHUNK)))
         .for_each(|(out, ((gate, up), g))| {
             for (((o, a), b), g) in out.iter_mut().zip(gate).zip(up).zip(g) {
                 let s = sigmoid(*a);
@@ -75,16 +71,9 @@ impl CustomOp2 for SwiGlu {
         l2: &Layout,
     ) -> CResult<(CpuStorage, Shape)> {
         if l1.dims() != l2.dims() {
-            candle_core::bail!(
-                "gate {:?} and up {:?} differ in shape",
-                l1.dims(),
-                l2.dims()
-            );
+            candle_core::bail!("gate {:?} and up {:?} differ in shape", l1.dims(), l2.dims());
         }
-        Ok((
-            dispatch!(self.name(), [(s1, l1), (s2, l2)], |a, b| forward(a, b)),
-            l1.shape().clone(),
-        ))
+        Ok((dispatch!(self.name(), [(s1, l1), (s2, l2)], |a, b| forward(a, b)), l1.shape().clone()))
     }
 
     fn bwd(
