@@ -17,6 +17,7 @@ pub mod lock;
 pub mod log;
 pub mod rpc;
 pub mod sequence;
+pub mod stop;
 pub mod telemetry;
 pub mod transport;
 pub mod writer;
