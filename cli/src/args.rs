@@ -368,8 +368,8 @@ pub(crate) enum ModelCommand {
 pub(crate) enum KeyCommand {
     /// Make a node key, readable by its owner only. Never overwrites one.
     New {
-        /// The file.
-        #[arg(long, value_name = "FILE")]
+        /// The folder to put it in, made where it is not there.
+        #[arg(long, value_name = "FOLDER")]
         out: PathBuf,
         /// As JSON.
         #[arg(long)]
@@ -377,7 +377,7 @@ pub(crate) enum KeyCommand {
     },
     /// Show the public half of a node key, and its peer id.
     Show {
-        /// The file.
+        /// The key file, or the folder that holds it.
         file: PathBuf,
         /// As JSON.
         #[arg(long)]

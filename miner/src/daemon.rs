@@ -6,13 +6,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lode_engine::{CancelFlag, Control, Engine, EngineError};
+use lode_engine::{Control, Engine, EngineError};
 use lode_node::{
     keystore::{KeyError, KeyKind, Keystore},
     killpoint,
     log::LogError,
     rpc::{Caller, Client, Retry, RpcError},
     sequence::{Sequence, SequenceError},
+    stop::Stop,
     transport::{Multiaddr, Protocol, Target, Transport, TransportConfig, TransportError},
 };
 use lode_proto::{
@@ -144,7 +145,7 @@ struct Miner {
     network: NetworkId,
     coordinator: PublicKey,
     store: Store,
-    stop: CancelFlag,
+    stop: Stop,
     events: EventSink,
     last_wait: Option<NoWork>,
 }
@@ -156,7 +157,7 @@ struct Miner {
 pub async fn run(
     config: MinerConfig,
     engine: Arc<dyn Engine>,
-    stop: CancelFlag,
+    stop: Stop,
     events: EventSink,
 ) -> Result<Totals, MinerError> {
     let network: NetworkId =
@@ -225,10 +226,10 @@ impl Miner {
         let stop = self.stop.clone();
         tokio::select! {
             joined = self.join() => joined?,
-            () = stop.cancelled() => return Ok(()),
+            () = stop.stopped() => return Ok(()),
         }
         loop {
-            if stop.is_cancelled() {
+            if stop.is_stopped() {
                 return self.drain().await;
             }
             match self.step().await? {
@@ -236,7 +237,7 @@ impl Miner {
                 Next::Finished => return Ok(()),
                 Next::Wait(pause) => tokio::select! {
                     () = tokio::time::sleep(pause) => {}
-                    () = stop.cancelled() => {}
+                    () = stop.stopped() => {}
                 },
             }
         }
@@ -328,7 +329,7 @@ impl Miner {
         let control = Control::default();
         let started = std::time::Instant::now();
         match self.generate_with_heartbeat(&lease, &control).await? {
-            Err(WorkError::Engine(EngineError::Cancelled)) if self.stop.is_cancelled() => {
+            Err(WorkError::Engine(EngineError::Cancelled)) if self.stop.is_stopped() => {
                 Ok(Next::GoOn)
             }
             Err(WorkError::Engine(EngineError::Cancelled)) => {
@@ -379,7 +380,7 @@ impl Miner {
         loop {
             tokio::select! {
                 result = &mut answer => return Ok(result),
-                () = self.stop.cancelled(), if !control.cancel.is_cancelled() => {
+                () = self.stop.stopped(), if !control.cancel.is_cancelled() => {
                     control.cancel.cancel();
                 }
                 error = &mut beats, if !control.cancel.is_cancelled() => {

@@ -1,0 +1,10 @@
+//! One file a verb.
+
+pub(crate) mod bundle;
+pub(crate) mod daemon;
+pub(crate) mod devnet;
+pub(crate) mod eval;
+pub(crate) mod key;
+pub(crate) mod model;
+pub(crate) mod task;
+pub(crate) mod train;

@@ -1,0 +1,68 @@
+//! `lode model pull|export-hf`.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use anyhow::Context;
+use lode_engine::store::{KnownModel, ModelFile, OnPull, PullEvent, Sources, Store};
+
+use crate::{Outcome, term};
+
+/// Shows a pull: a bar on a terminal, a line a source elsewhere.
+fn show_pull(name: &str) -> OnPull {
+    let bar = Mutex::new(term::byte_bar(0, name));
+    Arc::new(move |event| {
+        let Ok(bar) = bar.lock() else { return };
+        match event {
+            PullEvent::Trying { source } => {
+                term::plain(&format!("model: trying {source}"));
+            }
+            PullEvent::Bytes { done, total } => {
+                bar.set_length(total);
+                bar.set_position(done);
+            }
+            PullEvent::Failed { source, reason } => {
+                term::plain(&format!("model: not from {source}: {reason}"));
+            }
+            PullEvent::Done { path } => {
+                bar.finish_and_clear();
+                term::plain(&format!("model: {}", path.display()));
+            }
+        }
+    })
+}
+
+/// The file behind a name or path; a known model that is not there yet is pulled.
+pub(crate) fn obtain(name: &str) -> anyhow::Result<ModelFile> {
+    let store = Store::of_user()?;
+    if KnownModel::named(name).is_none() {
+        return Ok(store.resolve(name)?);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(store.pull(name, &Sources::default(), show_pull(name)))?)
+}
+
+pub(crate) fn pull(name: &str, from: Option<&Path>, json: bool) -> anyhow::Result<Outcome> {
+    let store = Store::of_user()?;
+    let sources = Sources { local: from.map(Into::into), ..Sources::default() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let file = runtime.block_on(store.pull(name, &sources, show_pull(name)))?;
+    if json {
+        term::json(&serde_json::json!({ "path": file.path, "blake3": file.hash }))?;
+    } else {
+        term::print_line(&format!("{}  {}", file.hash, file.path.display()))?;
+    }
+    Ok(Outcome::Yes)
+}
+
+pub(crate) fn export_hf(model: &str, out: &Path) -> anyhow::Result<Outcome> {
+    let file = obtain(model)?;
+    let loaded = lode_model::load_gguf(&file.path)
+        .with_context(|| format!("cannot load {}", file.path.display()))?;
+    lode_model::export_hf(&loaded, out)
+        .with_context(|| format!("cannot write {}", out.display()))?;
+    term::print_line(&format!("{}", out.display()))?;
+    Ok(Outcome::Yes)
+}

@@ -1,0 +1,441 @@
+//! The shell around [`crate::book`] and [`crate::check`]: network, disk, and pulled bundles.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use lode_bundle::{
+    audit::{AuditOptions, Signatures},
+    engine::TaskEngine,
+    error::BundleError,
+    pull::{self, ChunkSource, PullOptions},
+};
+use lode_node::{
+    keystore::{KeyError, KeyKind, Keystore},
+    killpoint,
+    log::{Batch, DurableLog, LogError, SledLog},
+    rpc::{self, Caller, Client, Retry, RpcError},
+    sequence::{Sequence, SequenceError},
+    stop::Stop,
+    transport::{Handle, Multiaddr, Protocol, Target, Transport, TransportConfig, TransportError},
+};
+use lode_proto::{
+    codec,
+    envelope::Envelope,
+    epoch::{BeaconCommit, BeaconReveal, EpochOpen},
+    exchange::{BundleReply, BundleRequest},
+    genesis::{Genesis, GenesisError},
+    id::{Hash, JobId, NetworkId},
+    key::PublicKey,
+    limits::{MAX_ENCODED_BYTES, MAX_TEXT_BYTES},
+    manifest::BundleSignature,
+    refusal::Refusal,
+    seed,
+    verify::{CoSignJob, GradeJob, VerdictCommit, VerdictReveal, VerifyReply, VerifyRequest},
+};
+use lode_tasks::family::{DomainError, Library};
+use serde::Serialize;
+
+use crate::{
+    book::{Book, Record},
+    check,
+    config::VerifierConfig,
+};
+
+/// Why a verifier stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifierError {
+    /// The configuration cannot be used.
+    #[error("{0}")]
+    Config(String),
+    /// A domain file cannot be used.
+    #[error(transparent)]
+    Domain(#[from] DomainError),
+    /// The node key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The book cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The envelope sequence cannot be used.
+    #[error(transparent)]
+    Sequence(#[from] SequenceError),
+    /// The transport cannot start.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The coordinator cannot be talked to.
+    #[error("talking to the coordinator failed: {0}")]
+    Rpc(#[from] RpcError),
+    /// The coordinator showed something that is no genesis.
+    #[error("the coordinator's genesis cannot be trusted: {0}")]
+    Genesis(#[from] GenesisError),
+    /// Another network than the one configured.
+    #[error("the coordinator runs network {got}, but the configuration names {want}")]
+    OtherNetwork {
+        /// Its network.
+        got: NetworkId,
+        /// Ours.
+        want: NetworkId,
+    },
+    /// The coordinator refused what cannot be mended by asking again.
+    #[error("the coordinator refused: {0}")]
+    Refused(Refusal),
+    /// The coordinator answered something that does not fit the question.
+    #[error("the coordinator gave an answer that does not fit the question ({0})")]
+    Protocol(&'static str),
+    /// The system gave no random bytes.
+    #[error("no random bytes from the system: {0}")]
+    Random(String),
+    /// A background task was lost.
+    #[error("a grading task was lost: {0}")]
+    Task(String),
+}
+
+/// What a verifier does, for whoever watches it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The coordinator knows us.
+    Joined {
+        /// The network.
+        network: NetworkId,
+        /// Our key.
+        verifier: PublicKey,
+    },
+    /// A job was graded and its verdict committed to.
+    Graded {
+        /// The job.
+        job: JobId,
+        /// Attempts.
+        attempts: usize,
+    },
+    /// A job could not be checked here.
+    Inconclusive {
+        /// The job.
+        job: JobId,
+        /// Why.
+        reason: String,
+    },
+    /// A bundle was audited and signed.
+    Signed {
+        /// The epoch.
+        epoch: u64,
+        /// Plain BLAKE3 of its manifest.
+        manifest: Hash,
+    },
+    /// A bundle did not hold.
+    Refused {
+        /// The epoch.
+        epoch: u64,
+        /// What was wrong.
+        reason: String,
+    },
+    /// The verifier ends.
+    Stopped,
+}
+
+/// Where events go.
+pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// The coordinator as a source of bundles.
+struct FromCoordinator {
+    handle: Handle,
+    target: Target,
+}
+
+#[async_trait]
+impl ChunkSource for FromCoordinator {
+    async fn ask(&self, request: BundleRequest) -> Result<BundleReply, String> {
+        rpc::call_bundle(&self.handle, &self.target, &request).await.map_err(|e| e.to_string())
+    }
+}
+
+struct Verifier {
+    config: VerifierConfig,
+    library: Arc<Library>,
+    client: Client<VerifyRequest>,
+    source: FromCoordinator,
+    network: NetworkId,
+    coordinator: PublicKey,
+    log: SledLog,
+    book: Book,
+    events: EventSink,
+}
+
+/// Runs a verifier until `stop` is set, or the campaign is over and the configuration says so.
+///
+/// # Errors
+/// [`VerifierError`] for what no waiting could mend. A coordinator that is away is waited for.
+pub async fn run(
+    config: VerifierConfig,
+    stop: Stop,
+    events: EventSink,
+) -> Result<(), VerifierError> {
+    let bad = |text: String| VerifierError::Config(text);
+    let network: NetworkId =
+        config.network.parse().map_err(|error| bad(format!("network: {error}")))?;
+    let addresses = config
+        .coordinator
+        .iter()
+        .map(|text| text.parse().map_err(|error| bad(format!("coordinator: {text:?}: {error}"))))
+        .collect::<Result<Vec<Multiaddr>, _>>()?;
+    if addresses.is_empty() {
+        return Err(bad("coordinator: name at least one address".into()));
+    }
+    let mut library = Library::builtin()?;
+    for path in &config.domains {
+        library.add_file(path)?;
+    }
+    let (key, _made) = Keystore::open(&config.data)?.get_or_create(KeyKind::Node)?;
+    let (log, book) = open_book(&config.data.join("book"))?;
+    let sequence = Sequence::open(&config.data, network)?;
+    let protocols = vec![Protocol::Verify, Protocol::Bundle];
+    let (handle, _incoming) =
+        Transport::start(TransportConfig::caller(key.clone(), protocols)).await?;
+    let target = Target::at(addresses);
+    let client =
+        Client::new(handle.clone(), target.clone(), Caller::new(key, sequence), Retry::FOREVER);
+    let mut verifier = Verifier {
+        coordinator: client.caller().public(),
+        config,
+        library: Arc::new(library),
+        client,
+        source: FromCoordinator { handle: handle.clone(), target },
+        network,
+        log,
+        book,
+        events,
+    };
+    // Whatever is cut short here was kept before it was said, and is said again after a restart.
+    let result = tokio::select! {
+        result = verifier.work() => result,
+        () = stop.stopped() => Ok(()),
+    };
+    handle.shutdown().await;
+    (verifier.events)(Event::Stopped);
+    result
+}
+
+fn open_book(folder: &Path) -> Result<(SledLog, Book), LogError> {
+    let log = SledLog::open(folder)?;
+    let mut book = Book::default();
+    for entry in log.replay(log.first()) {
+        let (index, bytes) = entry?;
+        let record: Record =
+            codec::decode(&bytes, MAX_ENCODED_BYTES).map_err(|error| LogError::Corrupt {
+                path: folder.to_owned(),
+                what: format!("record {index} cannot be read: {error}"),
+            })?;
+        book.apply(&record);
+    }
+    Ok((log, book))
+}
+
+fn random() -> Result<Hash, VerifierError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| VerifierError::Random(error.to_string()))?;
+    Ok(Hash(bytes))
+}
+
+impl Verifier {
+    async fn work(&mut self) -> Result<(), VerifierError> {
+        self.join().await?;
+        loop {
+            match self.client.call(&VerifyRequest::Next).await? {
+                VerifyReply::Idle { finished: true, .. } if self.config.stop_when_finished => {
+                    return Ok(());
+                }
+                VerifyReply::Idle { retry_after_ms, .. } => {
+                    tokio::time::sleep(Duration::from_millis(retry_after_ms)).await;
+                }
+                VerifyReply::CommitBeacon { epoch_open } => self.commit_nonce(&epoch_open).await?,
+                VerifyReply::RevealBeacon { epoch } => self.reveal_nonce(epoch).await?,
+                VerifyReply::Grade(job) => self.grade(*job).await?,
+                VerifyReply::Reveal { job } => self.reveal(job).await?,
+                VerifyReply::CoSign(job) => self.co_sign(&job).await?,
+                VerifyReply::Refused(Refusal::NotJoined) => self.join().await?,
+                VerifyReply::Refused(refusal) => return Err(VerifierError::Refused(refusal)),
+                VerifyReply::Accepted | VerifyReply::Joined { .. } => {
+                    return Err(VerifierError::Protocol("next"));
+                }
+            }
+        }
+    }
+
+    async fn join(&mut self) -> Result<(), VerifierError> {
+        let software = concat!("lode/", env!("CARGO_PKG_VERSION")).into();
+        match self.client.call(&VerifyRequest::Join { account: None, software }).await? {
+            VerifyReply::Joined { genesis, last_sequence } => {
+                let (network, genesis) = Genesis::open(&genesis)?;
+                if network != self.network {
+                    return Err(VerifierError::OtherNetwork { got: network, want: self.network });
+                }
+                self.coordinator = genesis.coordinator;
+                self.client.raise_sequence(last_sequence).await?;
+                let verifier = self.client.caller().public();
+                (self.events)(Event::Joined { network, verifier });
+                Ok(())
+            }
+            VerifyReply::Refused(refusal) => Err(VerifierError::Refused(refusal)),
+            _ => Err(VerifierError::Protocol("join")),
+        }
+    }
+
+    /// Hands something in. A refusal is told and lived with: the coordinator will ask for what it
+    /// wants next.
+    async fn hand_in(
+        &self,
+        what: &'static str,
+        request: VerifyRequest,
+    ) -> Result<(), VerifierError> {
+        match self.client.call(&request).await? {
+            VerifyReply::Accepted => Ok(()),
+            VerifyReply::Refused(refusal) => {
+                tracing::warn!(what, %refusal, "not taken");
+                // Never in a tight circle, whatever the other side does.
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                Ok(())
+            }
+            _ => Err(VerifierError::Protocol(what)),
+        }
+    }
+
+    async fn commit_nonce(&mut self, epoch_open: &Envelope) -> Result<(), VerifierError> {
+        let opened = epoch_open.open_from::<EpochOpen>(self.network, &self.coordinator);
+        let open = match opened {
+            Ok(open) => open,
+            Err(error) => {
+                tracing::warn!(%error, "the epoch is not the coordinator's; no nonce for it");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                return Ok(());
+            }
+        };
+        if self.book.nonce(open.epoch).is_none() {
+            let nonce = random()?;
+            let me = self.client.caller().public();
+            let commit = seed::nonce_commit(&me, open.epoch, nonce.as_bytes());
+            let commit = BeaconCommit { epoch: open.epoch, commit };
+            let commit = self.client.caller().seal(&commit).await?;
+            self.keep(Record::Nonce { epoch: open.epoch, nonce, commit })?;
+            killpoint::reach("verifier:nonce-kept");
+        }
+        let Some((_, commit)) = self.book.nonce(open.epoch).cloned() else { return Ok(()) };
+        self.hand_in("nonce commitment", VerifyRequest::BeaconCommit(commit)).await
+    }
+
+    async fn reveal_nonce(&mut self, epoch: u64) -> Result<(), VerifierError> {
+        let Some((nonce, _)) = self.book.nonce(epoch).cloned() else {
+            return Err(VerifierError::Protocol("the reveal of a nonce that was never drawn"));
+        };
+        let reveal = self.client.caller().seal(&BeaconReveal { epoch, nonce }).await?;
+        killpoint::reach("verifier:nonce-reveal");
+        self.hand_in("nonce", VerifyRequest::BeaconReveal(reveal)).await
+    }
+
+    async fn grade(&mut self, job: GradeJob) -> Result<(), VerifierError> {
+        let id = job.id;
+        if self.book.verdict(&id).is_none() {
+            let library = Arc::clone(&self.library);
+            let attempts = job.attempts.len();
+            let checked = tokio::task::spawn_blocking(move || check::check(&job, &library))
+                .await
+                .map_err(|error| VerifierError::Task(error.to_string()))?;
+            let verdict = match checked {
+                Ok(verdict) => verdict,
+                Err(error) => {
+                    let mut reason = error.to_string();
+                    reason.truncate(reason.floor_char_boundary(MAX_TEXT_BYTES));
+                    (self.events)(Event::Inconclusive { job: id, reason: reason.clone() });
+                    let request = VerifyRequest::Inconclusive { job: id, reason };
+                    return self.hand_in("inconclusive", request).await;
+                }
+            };
+            let reveal = VerdictReveal { verdict, nonce: random()? };
+            let me = self.client.caller().public();
+            let commit = reveal
+                .commitment(&me)
+                .map_err(|error| VerifierError::Config(format!("verdict: {error}")))?;
+            let commit = self.client.caller().seal(&VerdictCommit { job: id, commit }).await?;
+            let reveal = self.client.caller().seal(&reveal).await?;
+            killpoint::reach("verifier:graded");
+            self.keep(Record::Verdict { job: id, commit, reveal })?;
+            killpoint::reach("verifier:verdict-kept");
+            (self.events)(Event::Graded { job: id, attempts });
+        }
+        let Some(verdict) = self.book.verdict(&id).cloned() else { return Ok(()) };
+        self.hand_in("verdict commitment", VerifyRequest::VerdictCommit(verdict.commit)).await
+    }
+
+    async fn reveal(&mut self, job: JobId) -> Result<(), VerifierError> {
+        let Some(verdict) = self.book.verdict(&job).cloned() else {
+            return Err(VerifierError::Protocol("the reveal of a verdict that was never given"));
+        };
+        killpoint::reach("verifier:reveal");
+        self.hand_in("verdict", VerifyRequest::VerdictReveal(verdict.reveal)).await
+    }
+
+    async fn co_sign(&mut self, job: &CoSignJob) -> Result<(), VerifierError> {
+        let signed = self.book.signature(job.epoch).cloned();
+        let signature = match signed {
+            Some((manifest, signature)) if manifest == job.manifest => signature,
+            Some((manifest, _)) => {
+                let reason = format!("manifest {manifest} was signed for this epoch before");
+                return self.refuse(job, reason).await;
+            }
+            None => {
+                if let Err(error) = self.audit(job).await {
+                    return self.refuse(job, error.to_string()).await;
+                }
+                let content = BundleSignature { manifest: job.manifest, epoch: job.epoch };
+                let signature = self.client.caller().seal(&content).await?;
+                killpoint::reach("verifier:audited");
+                let record = Record::Signed {
+                    epoch: job.epoch,
+                    manifest: job.manifest,
+                    signature: signature.clone(),
+                };
+                self.keep(record)?;
+                (self.events)(Event::Signed { epoch: job.epoch, manifest: job.manifest });
+                signature
+            }
+        };
+        killpoint::reach("verifier:sign");
+        self.hand_in("signature", VerifyRequest::CoSign(signature)).await
+    }
+
+    /// Pulls the bundle and audits it against the network that this verifier trusts.
+    async fn audit(&self, job: &CoSignJob) -> Result<(), BundleError> {
+        let threads = match self.config.threads {
+            0 => AuditOptions::default().threads,
+            some => some,
+        };
+        let options = PullOptions {
+            audit: AuditOptions {
+                anchor: Some(self.network),
+                signatures: Signatures::Staged,
+                threads,
+                ..AuditOptions::default()
+            },
+            manifest: Some(job.manifest),
+            skip_audit: false,
+        };
+        let out = self.config.data.join("bundles").join(job.manifest.to_string());
+        pull::pull(&self.source, &job.name, &out, &TaskEngine, &options, &|_| {}).await?;
+        Ok(())
+    }
+
+    async fn refuse(&self, job: &CoSignJob, mut reason: String) -> Result<(), VerifierError> {
+        reason.truncate(reason.floor_char_boundary(MAX_TEXT_BYTES));
+        tracing::error!(epoch = job.epoch, %reason, "the bundle is not signed");
+        (self.events)(Event::Refused { epoch: job.epoch, reason: reason.clone() });
+        let request = VerifyRequest::RefuseCoSign { manifest: job.manifest, reason };
+        self.hand_in("refusal to sign", request).await
+    }
+
+    /// Makes a record durable, then applies it.
+    fn keep(&mut self, record: Record) -> Result<(), VerifierError> {
+        let bytes = codec::encode(&record).map_err(|e| LogError::Misuse(e.to_string()))?;
+        tokio::task::block_in_place(|| self.log.append(&Batch::record(bytes)))?;
+        self.book.apply(&record);
+        Ok(())
+    }
+}
