@@ -257,10 +257,16 @@ mod tests {
         let (writer, thread) = Writer::start(log).expect("started");
         // Hold the thread until everything is queued.
         let (go, gate) = std::sync::mpsc::channel::<()>();
+        let (entered, inside) = oneshot::channel();
         let held = tokio::spawn({
             let writer = writer.clone();
-            async move { writer.with_log(move |_| gate.recv().is_ok()).await }
+            let work = move |_: &mut dyn DurableLog| {
+                let _ = entered.send(());
+                gate.recv().is_ok()
+            };
+            async move { writer.with_log(work).await }
         });
+        inside.await.expect("the thread is held");
         let mut pending = Vec::new();
         for index in 0..300_u64 {
             let batch = Batch { records: vec![index.to_le_bytes().to_vec(); 2], blobs: vec![] };

@@ -1,5 +1,6 @@
-//! How a record or blob lies in the key-value store: cut into pieces, each far below the size
-//! from which sled writes a value to a file of its own (which it does not sync).
+//! How a record or blob lies in the key-value store: cut into pieces. sled writes a leaf, at most
+//! some twenty values, as one; a leaf over a quarter of its segment (128 KiB) goes to a file of
+//! its own, which sled does not sync. Pieces of 4 KiB keep leaves below that.
 //!
 //! ```text
 //! r ‖ index (u64, big-endian) ‖ piece (u16)      value of piece 0: header ‖ bytes
@@ -11,7 +12,7 @@
 use lode_proto::id::Hash;
 
 /// Bytes of a record in one value of the store.
-const PIECE: usize = 16 * 1024;
+const PIECE: usize = 4 * 1024;
 const VERSION: u8 = 1;
 const HEADER: usize = 1 + 8 + 4 + 4 + 16;
 /// Prefix of records' keys.
@@ -168,7 +169,7 @@ mod tests {
             let mut at = at.index(total);
             for (_, value) in &mut pieces {
                 if at < value.len() {
-                    value[at] ^= 1 << bit;
+                    value[at] ^= 1u8 << bit;
                     break;
                 }
                 at -= value.len();

@@ -14,7 +14,9 @@ use lode_proto::limits::{
 };
 use tokio::sync::Semaphore;
 
-use super::{Protocol, TransportConfig, TransportError, codec::FrameCodec, identity};
+use super::{
+    Protocol, TransportConfig, TransportError, codec::FrameCodec, handle::Counters, identity,
+};
 
 /// Requests and answers of one protocol.
 pub(super) type Calls = request_response::Behaviour<FrameCodec>;
@@ -42,7 +44,12 @@ impl Node {
     }
 }
 
-fn calls(config: &TransportConfig, protocol: Protocol, budget: &Arc<Semaphore>) -> Toggle<Calls> {
+fn calls(
+    config: &TransportConfig,
+    protocol: Protocol,
+    budget: &Arc<Semaphore>,
+    counters: &Arc<Counters>,
+) -> Toggle<Calls> {
     let support = match (config.serve.contains(&protocol), config.call.contains(&protocol)) {
         (true, true) => ProtocolSupport::Full,
         (true, false) => ProtocolSupport::Inbound,
@@ -53,14 +60,18 @@ fn calls(config: &TransportConfig, protocol: Protocol, budget: &Arc<Semaphore>) 
         .with_request_timeout(config.request_timeout)
         .with_max_concurrent_streams(MAX_STREAMS_PER_PEER);
     Some(Calls::with_codec(
-        FrameCodec::new(protocol, Arc::clone(budget)),
+        FrameCodec::new(protocol, Arc::clone(budget), Arc::clone(counters)),
         [(StreamProtocol::new(protocol.name()), support)],
         settings,
     ))
     .into()
 }
 
-fn node(config: &TransportConfig, public: libp2p::identity::PublicKey) -> Node {
+fn node(
+    config: &TransportConfig,
+    public: libp2p::identity::PublicKey,
+    counters: &Arc<Counters>,
+) -> Node {
     let limits = connection_limits::ConnectionLimits::default()
         .with_max_pending_incoming(Some(MAX_PENDING_CONNECTIONS))
         .with_max_pending_outgoing(Some(MAX_PENDING_CONNECTIONS))
@@ -73,17 +84,20 @@ fn node(config: &TransportConfig, public: libp2p::identity::PublicKey) -> Node {
         limits: connection_limits::Behaviour::new(limits),
         identify: identify::Behaviour::new(about),
         ping: ping::Behaviour::new(ping::Config::new()),
-        mine: calls(config, Protocol::Mine, &budget),
-        verify: calls(config, Protocol::Verify, &budget),
-        bundle: calls(config, Protocol::Bundle, &budget),
+        mine: calls(config, Protocol::Mine, &budget, counters),
+        verify: calls(config, Protocol::Verify, &budget, counters),
+        bundle: calls(config, Protocol::Bundle, &budget, counters),
     }
 }
 
 /// Builds the swarm; it listens on nothing yet.
-pub(super) fn swarm(config: &TransportConfig) -> Result<Swarm<Node>, TransportError> {
+pub(super) fn swarm(
+    config: &TransportConfig,
+    counters: &Arc<Counters>,
+) -> Result<Swarm<Node>, TransportError> {
     let setup = |error: &dyn std::fmt::Display| TransportError::Setup(error.to_string());
     let keypair = identity::keypair(&config.key)?;
-    let behaviour = node(config, keypair.public());
+    let behaviour = node(config, keypair.public(), counters);
     let tune = |swarm: libp2p::swarm::Config| {
         swarm
             .with_idle_connection_timeout(Duration::from_millis(IDLE_CONNECTION_MS))

@@ -14,8 +14,9 @@ use libp2p::{StreamProtocol, request_response};
 use lode_proto::limits::{MAX_BYTES_IN_FLIGHT, MAX_BYTES_IN_FLIGHT_PER_CONNECTION};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Protocol;
+use super::{Protocol, handle::Counters};
 
+const SHED: &str = "too many bytes of requests in flight; this one is shed";
 /// Bytes read at a time.
 const READ_CHUNK: usize = 64 * 1024;
 
@@ -44,16 +45,43 @@ pub(super) struct FrameCodec {
     max_reply: usize,
     node: Arc<Semaphore>,
     connection: Option<Arc<Semaphore>>,
+    counters: Arc<Counters>,
 }
 
 impl FrameCodec {
-    pub(super) fn new(protocol: Protocol, node: Arc<Semaphore>) -> Self {
+    pub(super) fn new(protocol: Protocol, node: Arc<Semaphore>, counters: Arc<Counters>) -> Self {
         Self {
             max_request: protocol.max_request(),
             max_reply: protocol.max_reply(),
             node,
             connection: None,
+            counters,
         }
+    }
+
+    async fn read_frame<T>(&self, io: &mut T) -> io::Result<RequestFrame>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        let length = read_length(io, self.max_request).await?;
+        let permits = u32::try_from(length).map_err(|_| invalid("frame over 4 GiB".into()))?;
+        let budget = self.connection.clone().unwrap_or_else(|| {
+            // Only a codec that libp2p never cloned has none; give it one of its own.
+            Arc::new(Semaphore::new(MAX_BYTES_IN_FLIGHT_PER_CONNECTION))
+        });
+        let connection = budget.acquire_many_owned(permits).await.map_err(io::Error::other)?;
+        let mut node =
+            Arc::clone(&self.node).try_acquire_many_owned(0).map_err(io::Error::other)?;
+        let bytes = read_body(io, length, |chunk| {
+            let chunk = u32::try_from(chunk).map_err(io::Error::other)?;
+            let more = Arc::clone(&self.node)
+                .try_acquire_many_owned(chunk)
+                .map_err(|_| io::Error::new(io::ErrorKind::ResourceBusy, SHED))?;
+            node.merge(more);
+            Ok(())
+        })
+        .await?;
+        Ok(RequestFrame { bytes, hold: Some(Hold { _connection: connection, _node: node }) })
     }
 
     /// The budget of a whole node.
@@ -73,6 +101,7 @@ impl Clone for FrameCodec {
             max_reply: self.max_reply,
             node: self.node.clone(),
             connection: Some(connection),
+            counters: Arc::clone(&self.counters),
         }
     }
 }
@@ -132,25 +161,14 @@ impl request_response::Codec for FrameCodec {
     where
         T: AsyncRead + Unpin + Send,
     {
-        let length = read_length(io, self.max_request).await?;
-        let permits = u32::try_from(length).map_err(|_| invalid("frame over 4 GiB".into()))?;
-        let budget = self.connection.clone().unwrap_or_else(|| {
-            // Only a codec that libp2p never cloned has none; give it one of its own.
-            Arc::new(Semaphore::new(MAX_BYTES_IN_FLIGHT_PER_CONNECTION))
-        });
-        let connection = budget.acquire_many_owned(permits).await.map_err(io::Error::other)?;
-        let mut node =
-            Arc::clone(&self.node).try_acquire_many_owned(0).map_err(io::Error::other)?;
-        let bytes = read_body(io, length, |chunk| {
-            let chunk = u32::try_from(chunk).map_err(io::Error::other)?;
-            let more = Arc::clone(&self.node).try_acquire_many_owned(chunk).map_err(|_| {
-                io::Error::other("too many bytes of requests in flight; this one is shed")
-            })?;
-            node.merge(more);
-            Ok(())
-        })
-        .await?;
-        Ok(RequestFrame { bytes, hold: Some(Hold { _connection: connection, _node: node }) })
+        let frame = self.read_frame(io).await;
+        // libp2p tells nobody of a request that could not be read.
+        match &frame {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => self.counters.shed(),
+            Err(_) => self.counters.malformed(),
+            Ok(_) => {}
+        }
+        frame
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
@@ -194,7 +212,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn codec() -> FrameCodec {
-        FrameCodec::new(Protocol::Bundle, FrameCodec::node_budget()).clone()
+        FrameCodec::new(Protocol::Bundle, FrameCodec::node_budget(), Arc::default()).clone()
     }
 
     fn read(bytes: &[u8]) -> io::Result<Vec<u8>> {
@@ -223,12 +241,12 @@ mod tests {
     #[test]
     fn the_node_budget_sheds_and_is_given_back() {
         let node = Arc::new(Semaphore::new(6));
-        let mut codec = FrameCodec::new(Protocol::Bundle, node.clone()).clone();
+        let mut codec = FrameCodec::new(Protocol::Bundle, node.clone(), Arc::default()).clone();
         let protocol = StreamProtocol::new("/x");
         let mut read =
             || block_on(codec.read_request(&protocol, &mut Cursor::new(b"\0\0\0\x04lode")));
         let first = read().expect("fits");
-        assert!(read().is_err(), "the second must be shed");
+        assert_eq!(read().expect_err("shed").kind(), io::ErrorKind::ResourceBusy);
         drop(first);
         assert_eq!(node.available_permits(), 6);
         assert!(read().is_ok());
@@ -236,7 +254,7 @@ mod tests {
 
     #[test]
     fn streams_of_one_connection_share_a_budget() {
-        let root = FrameCodec::new(Protocol::Mine, FrameCodec::node_budget());
+        let root = FrameCodec::new(Protocol::Mine, FrameCodec::node_budget(), Arc::default());
         let (one, other) = (root.clone(), root.clone());
         let stream = one.clone();
         let budget = |codec: &FrameCodec| codec.connection.clone().expect("cloned once");

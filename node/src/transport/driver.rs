@@ -29,7 +29,7 @@ use super::{
     behaviour::{self, Node, NodeEvent},
     codec::RequestFrame,
     error,
-    handle::Shared,
+    handle::{Counters, Shared},
     identity,
 };
 
@@ -37,6 +37,8 @@ use super::{
 const COMMAND_QUEUE: usize = 1_024;
 /// Time for a listener to say where it listens.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time between the last answer of a node going down and the close of its connections.
+const SHUTDOWN_LINGER: Duration = Duration::from_millis(250);
 
 /// What handles ask of the driver.
 pub(super) enum Command {
@@ -62,6 +64,7 @@ pub(super) struct Answer {
 struct Driver {
     swarm: Swarm<Node>,
     shared: Arc<Shared>,
+    counters: Arc<Counters>,
     commands: mpsc::Receiver<Command>,
     incoming: mpsc::Sender<Incoming>,
     answers: mpsc::UnboundedReceiver<Answer>,
@@ -79,7 +82,8 @@ struct Driver {
 pub(super) async fn start(
     config: TransportConfig,
 ) -> Result<(Handle, mpsc::Receiver<Incoming>), TransportError> {
-    let mut swarm = behaviour::swarm(&config)?;
+    let counters = Arc::new(Counters::default());
+    let mut swarm = behaviour::swarm(&config, &counters)?;
     let mut addresses = Vec::new();
     let mut listeners = HashSet::new();
     for address in &config.listen {
@@ -90,13 +94,19 @@ pub(super) async fn start(
     let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
     let (incoming, incoming_receiver) = mpsc::channel(config.incoming_queue.max(1));
     let (answer_sender, answers) = mpsc::unbounded_channel();
-    let shared =
-        Shared::new(config.key.public(), *swarm.local_peer_id(), addresses, config.connect_timeout);
+    let shared = Shared::new(
+        config.key.public(),
+        *swarm.local_peer_id(),
+        addresses,
+        config.connect_timeout,
+        Arc::clone(&counters),
+    );
     let shared = Arc::new(shared);
     let handle = Handle::new(command_sender, Arc::clone(&shared), &config);
     let driver = Driver {
         swarm,
         shared,
+        counters,
         commands,
         incoming,
         answers,
@@ -116,17 +126,23 @@ fn listen_error(address: &Multiaddr, reason: impl Into<String>) -> TransportErro
     TransportError::Listen { address: address.clone(), reason: reason.into() }
 }
 
+const WHAT_IS_SUPPORTED: &str = "this kind of address is not supported; use \
+     /ip4/ADDRESS/tcp/PORT or /ip4/ADDRESS/udp/PORT/quic-v1";
+
+/// QUIC hides the kind of error in its own type, so the text is looked at as well.
 fn explain_bind(error: &std::io::Error) -> String {
     use std::io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
-    match error.kind() {
-        AddrInUse => "another program has this port; stop it, or choose another port \
-             (port 0 picks a free one)"
-            .into(),
-        AddrNotAvailable => "this machine has no such address; use one of its own, or \
-             /ip4/0.0.0.0 for all of them"
-            .into(),
-        PermissionDenied => "not permitted; use a port above 1023".into(),
-        _ => error.to_string(),
+    let text = error.to_string();
+    if error.kind() == AddrInUse || text.contains("already in use") {
+        "another program has this port; stop it, or choose another port (port 0 picks a free one)"
+            .into()
+    } else if error.kind() == AddrNotAvailable || text.contains("Cannot assign requested address") {
+        "this machine has no such address; use one of its own, or /ip4/0.0.0.0 for all of them"
+            .into()
+    } else if error.kind() == PermissionDenied || text.contains("Permission denied") {
+        "not permitted; use a port above 1023".into()
+    } else {
+        one_line(&text)
     }
 }
 
@@ -154,11 +170,9 @@ async fn listen(
 ) -> Result<(ListenerId, Multiaddr), TransportError> {
     refuse_shared_port(address)?;
     let listener = swarm.listen_on(address.clone()).map_err(|error| match error {
-        libp2p::TransportError::MultiaddrNotSupported(_) => listen_error(
-            address,
-            "this kind of address is not supported; use /ip4/ADDRESS/tcp/PORT or \
-             /ip4/ADDRESS/udp/PORT/quic-v1",
-        ),
+        libp2p::TransportError::MultiaddrNotSupported(_) => {
+            listen_error(address, WHAT_IS_SUPPORTED)
+        }
         libp2p::TransportError::Other(error) => listen_error(address, explain_bind(&error)),
     })?;
     let bound = async {
@@ -185,28 +199,21 @@ async fn listen(
 
 impl Driver {
     async fn run(mut self) {
-        let mut grace = std::pin::pin!(futures::future::OptionFuture::from(None));
-        loop {
-            if self.closing.is_some() && self.taken.is_empty() {
-                break;
-            }
+        while self.closing.is_none() {
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_event(event),
                 Some(answer) = self.answers.recv() => self.answer(answer),
-                command = self.commands.recv(), if self.closing.is_none() => {
-                    match command {
-                        Some(command) => self.on_command(command),
-                        // Every handle is gone.
-                        None => self.closing = Some(oneshot::channel().0),
-                    }
-                    if self.closing.is_some() {
-                        self.stop_listening();
-                        let wait = Duration::from_millis(SHUTDOWN_GRACE_MS);
-                        grace.set(Some(tokio::time::sleep(wait)).into());
-                    }
-                }
-                Some(()) = grace.as_mut() => break,
+                command = self.commands.recv() => match command {
+                    Some(command) => self.on_command(command),
+                    // Every handle is gone.
+                    None => self.closing = Some(oneshot::channel().0),
+                },
             }
+        }
+        self.stop_listening();
+        let grace = Duration::from_millis(SHUTDOWN_GRACE_MS);
+        if tokio::time::timeout(grace, self.finish()).await.is_err() {
+            tracing::debug!(unanswered = self.taken.len(), "went down with requests unanswered");
         }
         for (_, done) in self.calls.drain() {
             let _ = done.send(Err(CallError::ShuttingDown));
@@ -214,6 +221,34 @@ impl Driver {
         drop(self.swarm);
         if let Some(done) = self.closing {
             let _ = done.send(());
+        }
+    }
+
+    /// Answers what was taken, gives the callers a moment to read it (a closed connection makes
+    /// libp2p forget what it has received and not yet read), then closes.
+    async fn finish(&mut self) {
+        while !self.taken.is_empty() {
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.on_event(event),
+                Some(answer) = self.answers.recv() => self.answer(answer),
+            }
+        }
+        let linger = tokio::time::sleep(SHUTDOWN_LINGER);
+        tokio::pin!(linger);
+        while self.swarm.network_info().connection_counters().num_established() > 0 {
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.on_event(event),
+                () = &mut linger => break,
+            }
+        }
+        let peers: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
+        for peer in peers {
+            // Fails only where the peer left meanwhile.
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
+        while self.swarm.network_info().connection_counters().num_established() > 0 {
+            let event = self.swarm.select_next_some().await;
+            self.on_event(event);
         }
     }
 
@@ -321,7 +356,7 @@ impl Driver {
             }
             Event::InboundFailure { peer, request_id, error, .. } => {
                 self.taken.remove(&(protocol, request_id));
-                self.shared.count_refused();
+                self.counters.unanswered();
                 tracing::debug!(%peer, %protocol, %error, "a request was not answered");
             }
             Event::ResponseSent { request_id, .. } => {
@@ -350,7 +385,7 @@ impl Driver {
             Ok(()) => {
                 self.taken.insert((protocol, id));
             }
-            Err(_) => self.shared.count_shed(),
+            Err(_) => self.counters.shed(),
         }
     }
 
@@ -392,11 +427,7 @@ fn explain_dial(error: &DialError) -> String {
             format!("another node answered there (peer {obtained}); check address and key")
         }
         DialError::Transport(failures) => match failures.first() {
-            Some((_, libp2p::TransportError::MultiaddrNotSupported(_))) => {
-                "this kind of address is not supported; use /ip4/ADDRESS/tcp/PORT or \
-                 /ip4/ADDRESS/udp/PORT/quic-v1"
-                    .into()
-            }
+            Some((_, libp2p::TransportError::MultiaddrNotSupported(_))) => WHAT_IS_SUPPORTED.into(),
             Some((_, libp2p::TransportError::Other(error))) => innermost(error),
             None => "no address to dial".into(),
         },
@@ -410,7 +441,10 @@ fn innermost(error: &dyn Error) -> String {
     while let Some(next) = cause.source() {
         cause = next;
     }
-    let text = cause.to_string();
+    let text = one_line(&cause.to_string());
+    if text.contains("Unsupported resolved address") {
+        return WHAT_IS_SUPPORTED.into();
+    }
     if text.to_lowercase().contains("timeout") || text.to_lowercase().contains("timed out") {
         return "no answer in time; is the node running, and the port open in its firewall?".into();
     }
@@ -418,4 +452,11 @@ fn innermost(error: &dyn Error) -> String {
         return format!("{text}: nothing listens there; is the node running?");
     }
     text
+}
+
+/// libp2p lists several reasons on lines of their own.
+fn one_line(text: &str) -> String {
+    let lines = text.lines().map(|line| line.trim().trim_start_matches("- "));
+    let lines = lines.filter(|line| !line.is_empty() && !line.ends_with("errors occurred:"));
+    lines.collect::<Vec<_>>().join(", ")
 }

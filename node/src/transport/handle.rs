@@ -68,8 +68,7 @@ pub(super) struct Shared {
     peer: PeerId,
     addresses: RwLock<Vec<Multiaddr>>,
     connect_timeout: Duration,
-    refused: AtomicU64,
-    shed: AtomicU64,
+    counters: Arc<Counters>,
     known: Mutex<HashMap<PublicKey, Vec<Multiaddr>>>,
     dialling: Mutex<HashMap<PublicKey, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -80,14 +79,14 @@ impl Shared {
         peer: PeerId,
         addresses: Vec<Multiaddr>,
         connect_timeout: Duration,
+        counters: Arc<Counters>,
     ) -> Self {
         Self {
             me,
             peer,
             addresses: RwLock::new(addresses),
             connect_timeout,
-            refused: AtomicU64::new(0),
-            shed: AtomicU64::new(0),
+            counters,
             known: Mutex::default(),
             dialling: Mutex::default(),
         }
@@ -104,12 +103,26 @@ impl Shared {
         let mut addresses = self.addresses.write().unwrap_or_else(PoisonError::into_inner);
         addresses.retain(|known| known != address);
     }
+}
 
-    pub(super) fn count_refused(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
+/// What is counted where it happens, for [`Stats`].
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    malformed: AtomicU64,
+    unanswered: AtomicU64,
+    shed: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn malformed(&self) {
+        self.malformed.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn count_shed(&self) {
+    pub(super) fn unanswered(&self) {
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn shed(&self) {
         self.shed.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -117,9 +130,11 @@ impl Shared {
 /// A node's figures since its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stats {
-    /// Requests refused for their framing, dropped by the daemon, or whose caller went away.
+    /// Requests that broke the framing rules or were not sent to their end.
+    pub malformed: u64,
+    /// Requests that the daemon dropped, or whose caller went away before the answer.
     pub unanswered: u64,
-    /// Requests dropped because the daemon's queue was full.
+    /// Requests dropped because the daemon's queue or the node's memory for requests was full.
     pub shed: u64,
 }
 
@@ -170,12 +185,14 @@ impl Handle {
         addresses.iter().map(|address| address.clone().with(Part::P2p(self.shared.peer))).collect()
     }
 
-    /// Requests that got no answer since the start.
+    /// Requests that got no answer since the start, by cause.
     #[must_use]
     pub fn stats(&self) -> Stats {
+        let counters = &self.shared.counters;
         Stats {
-            unanswered: self.shared.refused.load(Ordering::Relaxed),
-            shed: self.shared.shed.load(Ordering::Relaxed),
+            malformed: counters.malformed.load(Ordering::Relaxed),
+            unanswered: counters.unanswered.load(Ordering::Relaxed),
+            shed: counters.shed.load(Ordering::Relaxed),
         }
     }
 
@@ -246,7 +263,10 @@ impl Handle {
             return Err(CallError::TooLong { protocol, got: bytes.len(), limit });
         }
         let _stream = self.streams.acquire().await.map_err(|_| CallError::ShuttingDown)?;
-        let peer = self.reach(target).await?;
+        let peer = match self.reach(target).await {
+            Err(ConnectError::ShuttingDown) => return Err(CallError::ShuttingDown),
+            reached => reached?,
+        };
         let peer = identity::peer_id(&peer)
             .map_err(|_| ConnectError::NoAddress(format!("{peer}, which is no valid key")))?;
         let (done, answer) = oneshot::channel();
