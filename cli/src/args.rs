@@ -437,6 +437,12 @@ pub(crate) struct Devnet {
     /// Attempts at each held-out task.
     #[arg(long, default_value_t = 2)]
     pub(crate) eval_samples: u32,
+    /// Kill each role this many times with -9 at drawn points of its event flow: for tests.
+    #[arg(long, default_value_t = 0, hide = true)]
+    pub(crate) kills: u32,
+    /// Seed of the draw of those points.
+    #[arg(long, default_value_t = 1, hide = true)]
+    pub(crate) kill_seed: u64,
     /// The result as JSON on standard output.
     #[arg(long)]
     pub(crate) json: bool,

@@ -10,6 +10,7 @@
 
 mod args;
 mod cmd;
+mod devnet;
 mod term;
 
 use std::process::ExitCode;
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<Outcome> {
     let log_json = cli.log_json;
     match cli.command {
-        Command::Devnet(args) => cmd::devnet::run(&args),
+        Command::Devnet(args) => devnet::run(&args),
         Command::Coordinator { command: CoordinatorCommand::Run(args) } => {
             cmd::daemon::coordinator(&args, log_json)
         }

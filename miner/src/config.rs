@@ -85,6 +85,13 @@ pub struct ServerConfig {
     pub quantisation: String,
     /// Parameters of the model.
     pub parameters: u64,
+    /// Most tokens that prompt and completion may have together, where you know it.
+    #[serde(default)]
+    pub context_tokens: Option<u32>,
+    /// How the server takes a grammar, if it does: `llama.cpp` (built with llguidance), `vllm`,
+    /// `vllm-guided` (before 0.12), or nothing.
+    #[serde(default)]
+    pub grammar: Option<String>,
     /// SPDX licence of the weights.
     pub licence: String,
     /// Terms of what the model writes.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use lode_engine::{Control, Engine, GroupRequest, identity::Identity, native::Native};
+use lode_engine::{Control, Engine, GroupRequest, Identity, Native};
 use lode_model::{LoraSet, Model};
 use lode_proto::{id::Hash, limits::MAX_COMPLETION_TOKENS, seed};
 use lode_tasks::{

@@ -2,7 +2,6 @@
 
 pub(crate) mod bundle;
 pub(crate) mod daemon;
-pub(crate) mod devnet;
 pub(crate) mod eval;
 pub(crate) mod key;
 pub(crate) mod model;

@@ -59,7 +59,7 @@ pub(crate) fn pull(name: &str, from: Option<&Path>, json: bool) -> anyhow::Resul
 
 pub(crate) fn export_hf(model: &str, out: &Path) -> anyhow::Result<Outcome> {
     let file = obtain(model)?;
-    let loaded = lode_model::load_gguf(&file.path)
+    let loaded = lode_model::Model::load(&file.path)
         .with_context(|| format!("cannot load {}", file.path.display()))?;
     lode_model::export_hf(&loaded, out)
         .with_context(|| format!("cannot write {}", out.display()))?;
