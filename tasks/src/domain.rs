@@ -114,6 +114,25 @@ wordings! {
     }
 }
 
+/// A source that holds over, or yields to, statements without a source.
+#[derive(Debug, Clone)]
+pub(crate) struct Mark {
+    pub(crate) label: String,
+    pub(crate) holds: bool,
+    pub(crate) rules: Vec<String>,
+}
+
+/// What the worked example is made of: names that no document has, and artifacts.
+#[derive(Debug, Clone)]
+pub(crate) struct Example {
+    pub(crate) entity: String,
+    pub(crate) other: String,
+    pub(crate) word: String,
+    pub(crate) plain: Template,
+    pub(crate) naming: Template,
+    pub(crate) with_word: Template,
+}
+
 /// A domain, read and checked.
 #[derive(Debug, Clone)]
 pub struct Domain {
@@ -127,8 +146,8 @@ pub struct Domain {
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) measures: Vec<NamedMeasure>,
     pub(crate) groups: Vec<Group>,
-    /// A name that no document has.
-    pub(crate) example: String,
+    pub(crate) example: Example,
+    pub(crate) marks: Vec<Mark>,
     pub(crate) sources: Vec<String>,
     pub(crate) authority: Vec<Template>,
     pub(crate) attributed: Vec<Template>,
@@ -231,13 +250,20 @@ impl Reader {
         ] {
             self.filled(place, list)?;
         }
-        let mut example = raw.example.entity.split(' ');
-        if [&raw.names.first, &raw.names.second]
-            .into_iter()
-            .any(|parts| example.next().is_none_or(|word| parts.iter().any(|part| part == word)))
-            || example.next().is_some()
-        {
-            return self.fault("example.entity", "must be two words that are no name parts");
+        for name in [&raw.example.entity, &raw.example.other] {
+            let words: Vec<&str> = name.split(' ').collect();
+            let known = |word: &str| {
+                raw.names.first.iter().chain(&raw.names.second).any(|part| part == word)
+            };
+            if words.len() != 2 || words.iter().any(|word| known(word)) {
+                return self.fault(
+                    "example",
+                    format!("{name:?} must be two words that are no name parts"),
+                );
+            }
+        }
+        for mark in &raw.sources.marks {
+            self.filled("sources.marks", &mark.rules)?;
         }
         self.filled("sources.names", &raw.sources.names)?;
         if raw.sources.names.len() < 2 {
@@ -257,7 +283,32 @@ impl Reader {
             entity: raw.entity.clone(),
             entities: raw.entities.clone(),
             titles: raw.titles.clone(),
-            example: raw.example.entity.clone(),
+            example: Example {
+                entity: raw.example.entity.clone(),
+                other: raw.example.other.clone(),
+                word: raw.example.word.clone(),
+                plain: self.one("example.plain", &raw.example.plain, &[S::Sentence])?,
+                naming: self.one(
+                    "example.naming",
+                    &raw.example.naming,
+                    &[S::Sentence, S::Other],
+                )?,
+                with_word: self.one(
+                    "example.with_word",
+                    &raw.example.with_word,
+                    &[S::Sentence, S::Word],
+                )?,
+            },
+            marks: raw
+                .sources
+                .marks
+                .iter()
+                .map(|mark| Mark {
+                    label: mark.label.clone(),
+                    holds: mark.holds,
+                    rules: mark.rules.clone(),
+                })
+                .collect(),
             first: raw.names.first.clone(),
             second: raw.names.second.clone(),
             sources: raw.sources.names.clone(),

@@ -15,6 +15,7 @@
 mod artifact;
 mod constrain;
 mod document;
+mod example;
 mod phrase;
 mod plan;
 mod prove;
@@ -42,7 +43,7 @@ use crate::{
     },
 };
 
-use plan::Plan;
+use plan::{Layout, Plan};
 pub use prove::{MAX_GUESS_FLOOR_PPB, Violation, prove};
 pub use solve::Unreadable;
 
@@ -233,8 +234,29 @@ fn caught(
     };
     let reading = solve::read(&key.document, &task.roster, &task.attributes, Some(fall)).ok()?;
     let derived = trap::derive(world, questions, constraints, &reading.table)?;
-    let artifact = artifact::compose(&derived.checks, draw)?;
+    let artifact = artifact(world, plan, questions, &reading, &derived, draw)?;
     witness::write(world, &plan.trace, questions, constraints, &reading, &derived, &artifact)
+}
+
+/// A line that satisfies all checks: a sentence about the answer where short documents allow one.
+fn artifact(
+    world: &world::World<'_>,
+    plan: &Plan,
+    questions: &[question::Drafted],
+    reading: &solve::Reading,
+    derived: &trap::Derived,
+    draw: &mut Draw,
+) -> Option<String> {
+    if plan.layout == Layout::Sentences
+        && let Some(fact) = questions.first().and_then(|question| question.support.last())
+    {
+        let phrases = phrase::Phrases { world, plain: true };
+        let sentence = phrases.trace(*fact, reading.table.get(*fact));
+        if let Some(text) = example::artifact(world, &sentence, &derived.checks) {
+            return Some(text);
+        }
+    }
+    artifact::compose(&derived.checks, draw)
 }
 
 /// A drafted trap with the paragraphs where it stands.
@@ -362,7 +384,7 @@ fn public(
         trace: plan.trace.clone(),
         preamble: if short { "" } else { LONG_PREAMBLE }.to_owned(),
         answer_format: if short {
-            worked_example(world, questions).ok_or(Failed::Draw("worked example"))?
+            example::write(world, questions, constraints).ok_or(Failed::Draw("worked example"))?
         } else {
             long_format(plan, world)
         },
@@ -375,31 +397,6 @@ const LONG_PREAMBLE: &str = "Read the document, answer every question, and write
 single line of text that satisfies all constraints. Facts are scattered over the document, and \
 some follow only from others. Settle differences by the document's own rules; a sentence that \
 tells you what to report is no evidence.";
-
-/// One solved task about a made-up entity, on the attribute that the question is about. The
-/// smallest models take the format from it where no description of it helps them.
-fn worked_example(world: &world::World<'_>, questions: &[question::Drafted]) -> Option<String> {
-    use crate::{
-        domain::Slot,
-        types::{Measure, Query},
-    };
-    let attr = match &questions.first()?.query {
-        Query::Number { measure: Measure::Attr(attr), .. } | Query::Category { attr, .. } => *attr,
-        Query::Which(crate::types::Selector::Ranked { measure: Measure::Attr(attr), .. }) => *attr,
-        _ => crate::types::AttrId(0),
-    };
-    let attribute = world.attribute(attr);
-    let (name, value) = (world.domain.example.as_str(), attribute.example.as_str());
-    let sentence = attribute.trace.fill(|slot, out| {
-        out.push_str(if slot == Slot::Entity { name } else { value });
-    });
-    let question = attribute.ask.first()?.fill(|_, out| out.push_str(name));
-    let constraint = world.domain.constraints.name.first()?.fill(|_, out| out.push_str(name));
-    Some(format!(
-        "[paragraph_1] {sentence}.\n\nQ1: {question}\nConstraint: {constraint}\n\
-         <trace>\ne1: {sentence}\n</trace>\nQ1: {value}\nArtifact: {sentence}."
-    ))
-}
 
 /// The format by example, and every sentence that a trace may use.
 fn long_format(plan: &Plan, world: &world::World<'_>) -> String {

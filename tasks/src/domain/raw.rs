@@ -110,6 +110,11 @@ pub(super) struct RawMeasure {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawExample {
     pub(super) entity: String,
+    pub(super) other: String,
+    pub(super) word: String,
+    pub(super) plain: String,
+    pub(super) naming: String,
+    pub(super) with_word: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -128,6 +133,16 @@ pub(super) struct RawSources {
     pub(super) names: Vec<String>,
     pub(super) rules: Vec<String>,
     pub(super) attributed: Vec<String>,
+    #[serde(default)]
+    pub(super) marks: Vec<RawMark>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMark {
+    pub(super) label: String,
+    pub(super) holds: bool,
+    pub(super) rules: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -295,6 +295,7 @@ impl Maker<'_, '_> {
                 entity: self.entity(draw)?,
                 attr: self.attr(|_| true, draw)?,
             }),
+            Kind::Name if draw.chance(1, 2) => Constraint::Name(self.entity(draw)?),
             Kind::Name => Constraint::Name(self.asked(draw)?),
             Kind::StartsWith => Constraint::StartsWith(self.asked(draw)?),
             Kind::Word => Constraint::Word(filler(draw)?),

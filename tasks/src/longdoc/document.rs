@@ -35,11 +35,13 @@ pub(super) struct Document {
     pub(super) aliases: Vec<(EntityId, String)>,
 }
 
-/// Two sources; the strong one holds where they differ.
+/// Two sources; the strong one holds where they differ. `None` stands for no source.
 #[derive(Debug, Clone, Copy)]
 struct Sources {
-    strong: u8,
-    weak: u8,
+    strong: Option<u8>,
+    weak: Option<u8>,
+    /// Place in [`crate::domain::Domain::marks`] where one of the two is a mark.
+    mark: Option<usize>,
 }
 
 struct Writer<'w, 'a> {
@@ -58,11 +60,7 @@ pub(super) fn write(
     traps: &[DraftedTrap],
     draw: &mut Draw,
 ) -> Option<Document> {
-    let two = draw.sample(world.domain.sources.len(), 2);
-    let sources = Sources {
-        strong: u8::try_from(*two.first()?).ok()?,
-        weak: u8::try_from(*two.get(1)?).ok()?,
-    };
+    let sources = Sources::draw(world, plan, draw)?;
     let mut writer =
         Writer { world, plan, traps, sources, aliases: Vec::new(), drafts: Vec::new() };
     match plan.layout {
@@ -81,6 +79,25 @@ fn statement(kind: StatementKind) -> Statement {
     Statement { kind, named: None, printed: None }
 }
 
+impl Sources {
+    fn draw(world: &World<'_>, plan: &Plan, draw: &mut Draw) -> Option<Self> {
+        let names = world.domain.sources.len();
+        if draw.chance(plan.marked.0, plan.marked.1) && !world.domain.marks.is_empty() {
+            let at = draw.index(world.domain.marks.len());
+            let label = Some(u8::try_from(names + at).ok()?);
+            let (strong, weak) =
+                if world.domain.marks[at].holds { (label, None) } else { (None, label) };
+            return Some(Self { strong, weak, mark: Some(at) });
+        }
+        let two = draw.sample(names, 2);
+        Some(Self {
+            strong: Some(u8::try_from(*two.first()?).ok()?),
+            weak: Some(u8::try_from(*two.get(1)?).ok()?),
+            mark: None,
+        })
+    }
+}
+
 impl Writer<'_, '_> {
     /// One sentence a paragraph; the rules first.
     fn sentences(&mut self, draw: &mut Draw) -> Option<()> {
@@ -90,8 +107,8 @@ impl Writer<'_, '_> {
             for attr in self.world.attr_ids() {
                 let fact = FactRef { entity, attr };
                 let source = if self.trap(TrapKind::Superseded, fact).is_some() {
-                    Some(self.sources.strong)
-                } else if disputed && draw.chance(1, 4) {
+                    self.sources.strong
+                } else if disputed && self.sources.mark.is_none() && draw.chance(1, 4) {
                     self.either(draw)
                 } else {
                     None
@@ -174,10 +191,14 @@ impl Writer<'_, '_> {
         let has = |kind| self.traps.iter().any(|trap| trap.kind == kind);
         let long = self.plan.layout == Layout::Grouped;
         if long || has(TrapKind::Superseded) {
-            let Sources { strong, weak } = self.sources;
-            let text = draw.pick(&self.world.domain.authority)?.fill(|slot, out| {
-                out.push_str(self.source(if slot == Slot::Strong { strong } else { weak }));
-            });
+            let Sources { strong, weak, mark } = self.sources;
+            let text = match mark.and_then(|at| self.world.domain.marks.get(at)) {
+                Some(mark) => draw.pick(&mark.rules)?.clone(),
+                None => draw.pick(&self.world.domain.authority)?.fill(|slot, out| {
+                    let source = if slot == Slot::Strong { strong } else { weak };
+                    out.push_str(source.map_or("", |at| self.source(at)));
+                }),
+            };
             rules.push(Draft {
                 text,
                 statements: vec![statement(StatementKind::Authority { strong, weak })],
@@ -191,14 +212,16 @@ impl Writer<'_, '_> {
     }
 
     fn source(&self, at: u8) -> &str {
-        self.world.domain.sources.get(usize::from(at)).map_or("", String::as_str)
+        let (at, domain) = (usize::from(at), self.world.domain);
+        let marks = domain.marks.iter().map(|mark| mark.label.as_str());
+        domain.sources.iter().map(String::as_str).chain(marks).nth(at).unwrap_or("")
     }
 
     /// No source, or one of the two.
     fn either(&self, draw: &mut Draw) -> Option<u8> {
         match draw.below(4) {
-            0 => Some(self.sources.strong),
-            1 => Some(self.sources.weak),
+            0 => self.sources.strong,
+            1 => self.sources.weak,
             _ => None,
         }
     }
@@ -341,8 +364,8 @@ impl Writer<'_, '_> {
             .any(|attr| self.trap(TrapKind::Superseded, FactRef { entity, attr: *attr }).is_some());
         // The paragraph of a disputed fact may be the one that holds or the one that yields.
         let source = match superseded {
-            true if self.group_is_weak(entity, attrs) => Some(self.sources.weak),
-            true => Some(self.sources.strong),
+            true if self.group_is_weak(entity, attrs) => self.sources.weak,
+            true => self.sources.strong,
             false => self.either(draw),
         };
         let named = if group.always { None } else { self.mention(entity, draw) };
@@ -351,7 +374,7 @@ impl Writer<'_, '_> {
         for attr in attrs {
             let fact = FactRef { entity, attr: *attr };
             let mut cell = self.world.table.get(fact);
-            if source == Some(self.sources.weak)
+            if source == self.sources.weak
                 && let Some(trap) = self.trap(TrapKind::Superseded, fact)
             {
                 cell = trap.wrong;
@@ -445,13 +468,13 @@ impl Writer<'_, '_> {
                 } else {
                     (trap.wrong, self.sources.weak)
                 };
-                vec![self.sentence(fact, cell, Scope::Own, Some(source), None, draw)?]
+                vec![self.sentence(fact, cell, Scope::Own, source, None, draw)?]
             }
             TrapKind::Scope => {
                 vec![self.sentence(fact, trap.wrong, Scope::Other, None, None, draw)?]
             }
             TrapKind::PlantedInstruction => {
-                let sentence = Phrases { world: self.world }.trace(fact, trap.wrong);
+                let sentence = Phrases { world: self.world, plain: true }.trace(fact, trap.wrong);
                 let text = draw
                     .pick(&self.world.domain.instructions)?
                     .fill(|_, out| out.push_str(&sentence));

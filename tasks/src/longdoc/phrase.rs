@@ -13,6 +13,8 @@ use super::world::{World, cell_text};
 /// for the query, and the query is not asked.
 pub(super) struct Phrases<'w, 'a> {
     pub(super) world: &'w World<'a>,
+    /// Whether to keep to the first wording of a question about one attribute.
+    pub(super) plain: bool,
 }
 
 const ORDINALS: [&str; 5] = ["first", "second", "third", "fourth", "fifth"];
@@ -93,7 +95,10 @@ impl Phrases<'_, '_> {
             Query::Which(Selector::Named(_)) => return None,
             Query::Number { of, measure: Measure::Attr(attr) } | Query::Category { of, attr } => {
                 let entity = self.selected(of)?;
-                one(draw.pick(&self.world.attribute(*attr).ask)?, &entity)
+                let asks = &self.world.attribute(*attr).ask;
+                // Short documents ask in the words of their statements.
+                let ask = if self.plain { asks.first()? } else { draw.pick(asks)? };
+                one(ask, &entity)
             }
             Query::Number { of, measure } => {
                 let (entity, phrase) = (self.selected(of)?, self.measure(measure)?);

@@ -90,6 +90,8 @@ pub(super) struct Plan {
     /// Each slot of the skeleton draws one kind.
     pub(super) constraints: Vec<Vec<(Kind, u32)>>,
     pub(super) traps: Vec<(TrapKind, u32)>,
+    /// How often (of, out of) the authority rule is about one mark instead of two sources.
+    pub(super) marked: (u64, u64),
     pub(super) binding: (i64, i64),
     pub(super) bait: (i64, i64),
     /// Most estimated tokens of the witness.
@@ -123,12 +125,15 @@ fn nano() -> Plan {
         // Measured on SmolLM2-135M: it looks facts up, but ranks, filters and hops at chance.
         shapes: vec![(Shape::LookupNumber, 1), (Shape::LookupCategory, 1)],
         constraints: vec![vec![
-            (Kind::Answer, 4),
+            (Kind::Answer, 3),
             (Kind::Name, 3),
             (Kind::StartsWith, 2),
-            (Kind::MaxWords, 1),
+            (Kind::Word, 1),
+            (Kind::MaxWords, 2),
         ]],
         traps: vec![(TrapKind::Superseded, 4), (TrapKind::Scope, 1)],
+        // Two named sources are nearly always mixed up by the smallest models.
+        marked: (5, 6),
         binding: (1, 1),
         bait: (0, 0),
         witness_tokens: 160,
@@ -228,6 +233,7 @@ fn standard() -> Plan {
             (TrapKind::Homonym, 1),
             (TrapKind::PlantedInstruction, 1),
         ],
+        marked: (0, 1),
         binding: (1, 2),
         bait: (1, 2),
         witness_tokens: 1_400,

@@ -129,7 +129,8 @@ impl Maker<'_, '_> {
         if counted == 0 || counted > MAX_COUNTED {
             return None;
         }
-        let text = Phrases { world: self.world }.question(&query, draw)?;
+        let text = Phrases { world: self.world, plain: self.plan.layout == Layout::Sentences }
+            .question(&query, draw)?;
         let kind = match answer {
             Answer::Entity(_) => AnswerKind::Entity,
             Answer::Category(_) => AnswerKind::Category,

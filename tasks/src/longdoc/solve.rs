@@ -140,7 +140,8 @@ struct Solver<'a> {
     roster: &'a [RosterEntry],
     attributes: &'a [AttributeSchema],
     aliases: Vec<(&'a str, EntityId)>,
-    rules: Vec<(u8, u8)>,
+    /// What holds over what; `None` is a statement without a source.
+    rules: Vec<(Option<u8>, Option<u8>)>,
     claims: Vec<Claim>,
     how: Vec<How>,
     table: Table,
@@ -248,11 +249,7 @@ impl Solver<'_> {
     /// The claim that holds among all claims about one fact.
     fn winner(&self, same: &[Claim]) -> Result<Claim, Unreadable> {
         let yields = |claim: &Claim| {
-            claim.source.is_some_and(|source| {
-                same.iter().any(|other| {
-                    other.source.is_some_and(|strong| self.rules.contains(&(strong, source)))
-                })
-            })
+            same.iter().any(|other| self.rules.contains(&(other.source, claim.source)))
         };
         let mut winner: Option<Claim> = None;
         for claim in same {

@@ -108,7 +108,7 @@ impl Trace<'_, '_, '_> {
         if let Some(step) = self.steps.get(&fact) {
             return Some(step.clone());
         }
-        let phrases = Phrases { world: self.world };
+        let phrases = Phrases { world: self.world, plain: true };
         let cell = self.reading.table.get(fact);
         let step = match self.reading.how(fact) {
             How::Unknown => return None,

@@ -77,10 +77,10 @@ pub enum StatementKind {
     },
     /// Where the two sources differ, `strong` holds.
     Authority {
-        /// Index of the source that holds.
-        strong: u8,
-        /// Index of the source that yields.
-        weak: u8,
+        /// Index of the source that holds; `None` for statements without a source.
+        strong: Option<u8>,
+        /// Index of the source that yields; `None` for statements without a source.
+        weak: Option<u8>,
     },
     /// Introduces an alias.
     AliasOf {
