@@ -34,6 +34,8 @@ pub(crate) struct Attribute {
     pub(crate) schema: AttributeSchema,
     /// A value that no document has, for the worked example.
     pub(crate) example: String,
+    /// Whether short documents speak of it.
+    pub(crate) short: bool,
     pub(crate) min: i64,
     pub(crate) max: i64,
     pub(crate) step: i64,
@@ -118,6 +120,7 @@ wordings! {
 #[derive(Debug, Clone)]
 pub(crate) struct Mark {
     pub(crate) label: String,
+    pub(crate) weight: u32,
     pub(crate) holds: bool,
     pub(crate) rules: Vec<String>,
 }
@@ -270,6 +273,9 @@ impl Reader {
             return self.fault("sources.names", "at least two sources are needed");
         }
         let attributes = self.attributes(&raw.attributes)?;
+        if attributes.iter().filter(|attribute| attribute.short).count() < 2 {
+            return self.fault("attributes", "at least two must have `short = true`");
+        }
         let groups = self.groups(&raw, &attributes)?;
         let measures = self.measures(&raw, &attributes)?;
         let entity = &[Slot::Entity][..];
@@ -305,6 +311,7 @@ impl Reader {
                 .iter()
                 .map(|mark| Mark {
                     label: mark.label.clone(),
+                    weight: mark.weight,
                     holds: mark.holds,
                     rules: mark.rules.clone(),
                 })
@@ -603,6 +610,7 @@ impl Reader {
         };
         let attribute = Attribute {
             example: need("example", &raw.example)?,
+            short: raw.short.unwrap_or(false),
             min,
             max,
             step,

@@ -64,6 +64,7 @@ raw_attribute! {
     label: String,
     kind: crate::types::ValueKind,
     example: String,
+    short: bool,
     vocabulary: Vec<String>,
     first: Vec<String>,
     last: Vec<String>,
@@ -137,11 +138,17 @@ pub(super) struct RawSources {
     pub(super) marks: Vec<RawMark>,
 }
 
+fn one() -> u32 {
+    1
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawMark {
     pub(super) label: String,
     pub(super) holds: bool,
+    #[serde(default = "one")]
+    pub(super) weight: u32,
     pub(super) rules: Vec<String>,
 }
 

@@ -45,6 +45,10 @@ pub(super) fn constraints(
         let mut made = None;
         for _ in 0..TRIES {
             let kind = *draw.weighted(slot)?;
+            if kind == Kind::Nothing {
+                made = Some(None);
+                break;
+            }
             let Some(constraint) = maker.draft(kind, draw) else { continue };
             if chosen.contains(&constraint) || !maker.fits(&constraint, &chosen) {
                 continue;
@@ -56,10 +60,10 @@ pub(super) fn constraints(
             }
             budget.spend(world, &facts);
             budget.tokens += derived;
-            made = Some(constraint);
+            made = Some(Some(constraint));
             break;
         }
-        chosen.push(made?);
+        chosen.extend(made?);
     }
     Some(chosen)
 }
@@ -280,6 +284,7 @@ impl Maker<'_, '_> {
     fn draft(&self, kind: Kind, draw: &mut Draw) -> Option<Constraint> {
         let filler = |draw: &mut Draw| draw.pick(&FILLER).map(|word| (*word).to_owned());
         Some(match kind {
+            Kind::Nothing => return None,
             Kind::WordCount => Constraint::WordCount(0),
             Kind::MaxWords => Constraint::MaxWords(0),
             Kind::MinWords => Constraint::MinWords(0),

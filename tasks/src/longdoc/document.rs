@@ -83,7 +83,9 @@ impl Sources {
     fn draw(world: &World<'_>, plan: &Plan, draw: &mut Draw) -> Option<Self> {
         let names = world.domain.sources.len();
         if draw.chance(plan.marked.0, plan.marked.1) && !world.domain.marks.is_empty() {
-            let at = draw.index(world.domain.marks.len());
+            let weights: Vec<(usize, u32)> =
+                world.domain.marks.iter().map(|mark| mark.weight).enumerate().collect();
+            let at = *draw.weighted(&weights)?;
             let label = Some(u8::try_from(names + at).ok()?);
             let (strong, weak) =
                 if world.domain.marks[at].holds { (label, None) } else { (None, label) };

@@ -44,6 +44,8 @@ pub(super) enum Shape {
 /// The kind of a constraint to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
+    /// Leaves the slot empty.
+    Nothing,
     WordCount,
     MaxWords,
     MinWords,
@@ -124,13 +126,17 @@ fn nano() -> Plan {
         questions: 1,
         // Measured on SmolLM2-135M: it looks facts up, but ranks, filters and hops at chance.
         shapes: vec![(Shape::LookupNumber, 1), (Shape::LookupCategory, 1)],
-        constraints: vec![vec![
-            (Kind::Answer, 3),
-            (Kind::Name, 3),
-            (Kind::StartsWith, 2),
-            (Kind::Word, 1),
-            (Kind::MaxWords, 2),
-        ]],
+        // A surface constraint alone lets an artifact about another entity pass.
+        constraints: vec![
+            vec![(Kind::Answer, 1)],
+            vec![
+                (Kind::Nothing, 3),
+                (Kind::StartsWith, 2),
+                (Kind::Name, 2),
+                (Kind::MaxWords, 2),
+                (Kind::Word, 1),
+            ],
+        ],
         traps: vec![(TrapKind::Superseded, 4), (TrapKind::Scope, 1)],
         // Two named sources are nearly always mixed up by the smallest models.
         marked: (5, 6),
