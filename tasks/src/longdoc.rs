@@ -157,7 +157,8 @@ fn attempt_once(
     let checks = witness::checks(&constraints, &world, &truth, &answers)
         .ok_or(Failed::Draw("set of checks"))?;
     let derived = trap::Derived { answers, checks };
-    let artifact = artifact::compose(&derived.checks, draw).ok_or(Failed::Draw("artifact"))?;
+    let artifact = artifact(&world, plan, &questions, &truth, &derived, draw)
+        .ok_or(Failed::Draw("artifact"))?;
     let text =
         witness::write(&world, &plan.trace, &questions, &constraints, &truth, &derived, &artifact)
             .ok_or(Failed::Draw("witness"))?;

@@ -151,7 +151,9 @@ impl Line<'_> {
                     self.push(&format!("{a}+{b}={}", a.checked_add(*b)?));
                 }
                 Check::ContainsNumber(n) if !self.satisfied(check) => {
-                    self.push(&number::grouped(*n));
+                    // A number that may be a year is written like one.
+                    let year = (1800..2100).contains(n);
+                    self.push(&if year { n.to_string() } else { number::grouped(*n) });
                 }
                 Check::ContainsDecimal(milli) if !self.satisfied(check) => {
                     self.push(&number::decimal(*milli));

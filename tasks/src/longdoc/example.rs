@@ -79,8 +79,9 @@ pub(super) fn artifact(world: &World<'_>, sentence: &str, checks: &[Check]) -> O
         if let Check::Contains(forms) = check
             && let Some(form) = forms.first()
         {
-            candidates.push((&example.naming, form.as_str()));
-            candidates.push((&example.with_word, form.as_str()));
+            let name = form.starts_with(char::is_uppercase);
+            candidates
+                .push((if name { &example.naming } else { &example.with_word }, form.as_str()));
         }
     }
     candidates.into_iter().find_map(|(template, term)| {
