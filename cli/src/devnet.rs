@@ -27,7 +27,7 @@ use std::{
 use anyhow::{Context, bail};
 use lode_bundle::{
     audit::{AuditOptions, audit},
-    engine::TaskEngine,
+    engine::BuiltinEngine,
 };
 use lode_node::lock::FolderLock;
 use serde::Serialize;
@@ -174,7 +174,7 @@ fn conclude(
     };
     let anchor = progress.network.as_ref().and_then(|network| network.parse().ok());
     let options = AuditOptions { anchor, ..AuditOptions::default() };
-    let report = audit(bundle, &TaskEngine, &options);
+    let report = audit(bundle, &BuiltinEngine, &options);
     for finding in &report.findings {
         say(args, &format!("audit: {finding}"));
     }

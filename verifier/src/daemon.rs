@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use lode_bundle::{
     audit::{AuditOptions, Signatures},
-    engine::TaskEngine,
+    engine::BuiltinEngine,
     error::BundleError,
     pull::{self, ChunkSource, PullOptions},
 };
@@ -419,7 +419,7 @@ impl Verifier {
             skip_audit: false,
         };
         let out = self.config.data.join("bundles").join(job.manifest.to_string());
-        pull::pull(&self.source, &job.name, &out, &TaskEngine, &options, &|_| {}).await?;
+        pull::pull(&self.source, &job.name, &out, &BuiltinEngine, &options, &|_| {}).await?;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use async_trait::async_trait;
 use lode_bundle::{
     audit::{AuditOptions, Report, audit as audit_bundle},
-    engine::TaskEngine,
+    engine::BuiltinEngine,
     inspect::inspect as inspect_bundle,
     pull::{self as pulling, ChunkSource, PullOptions},
     table,
@@ -64,7 +64,7 @@ pub(crate) fn audit(dir: &Path, network: Option<&str>, json: bool) -> anyhow::Re
         bail!("{} is not a folder; name the folder of a bundle", dir.display());
     }
     let options = AuditOptions { anchor: anchor(network)?, ..AuditOptions::default() };
-    show_report(&audit_bundle(dir, &TaskEngine, &options), json)
+    show_report(&audit_bundle(dir, &BuiltinEngine, &options), json)
 }
 
 pub(crate) fn inspect(dir: &Path, pairs: usize, json: bool) -> anyhow::Result<Outcome> {
@@ -142,7 +142,7 @@ pub(crate) fn pull(what: &Pull<'_>) -> anyhow::Result<Outcome> {
             bar.set_position(at.bytes);
         };
         let pulled =
-            pulling::pull(&source, &name, what.out, &TaskEngine, &options, &progress).await?;
+            pulling::pull(&source, &name, what.out, &BuiltinEngine, &options, &progress).await?;
         bar.finish_and_clear();
         anyhow::Ok((pulled.dir, pulled.report))
     })?;

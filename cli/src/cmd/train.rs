@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use lode_bundle::{
     audit::{AuditOptions, audit},
-    engine::TaskEngine,
+    engine::BuiltinEngine,
     pairs::{Config, Split},
     texts,
 };
@@ -89,7 +89,7 @@ pub(crate) fn load_model(base: &str) -> anyhow::Result<Model> {
 
 pub(crate) fn dpo(args: &TrainDpo) -> anyhow::Result<Outcome> {
     if !args.no_audit {
-        let report = audit(&args.bundle, &TaskEngine, &AuditOptions::default());
+        let report = audit(&args.bundle, &BuiltinEngine, &AuditOptions::default());
         if !report.holds() {
             for finding in &report.findings {
                 term::plain(&format!("{finding}"));

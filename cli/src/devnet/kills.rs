@@ -8,19 +8,24 @@ use lode_proto::id::Hash;
 
 /// Points of each role's event flow.
 const POINTS: [(&str, &[&str]); 3] = [
-    ("coordinator", COORDINATOR),
+    (
+        "coordinator",
+        &[
+            "log:before-write",
+            "log:written",
+            "log:synced",
+            "coordinator:bundle:begin",
+            "coordinator:bundle:staged",
+            "coordinator:bundle:signing",
+            "coordinator:bundle:signed",
+        ],
+    ),
     (
         "miner",
         &["miner:leased", "miner:generated", "miner:kept", "miner:committed", "miner:receipted"],
     ),
-    (
-        "verifier",
-        &["verifier:graded", "verifier:verdict-kept", "verifier:reveal"],
-    ),
+    ("verifier", &["verifier:graded", "verifier:verdict-kept", "verifier:reveal"]),
 ];
-
-/// Points of the coordinator's shell.
-const COORDINATOR: &[&str] = &["log:written", "log:synced"];
 
 /// SIGKILL and SIGABRT.
 const KILLED: [i32; 2] = [9, 6];

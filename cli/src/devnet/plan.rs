@@ -76,6 +76,91 @@ fn text(path: &Path) -> toml::Value {
     toml::Value::String(path.display().to_string())
 }
 
+/// Most tokens of a completion, by profile: three times what a witness takes.
+fn max_completion_tokens(profile: &str) -> i64 {
+    match profile {
+        "nano" => 128,
+        "mini" => 1_024,
+        _ => 4_096,
+    }
+}
+
+/// A table of these keys.
+fn table<const N: usize>(entries: [(&str, toml::Value); N]) -> toml::Table {
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// A number as a TOML value.
+fn number(value: u64) -> toml::Value {
+    toml::Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+/// The coordinator's configuration: one epoch that closes when the pairs are there, or the budget
+/// is spent; then training on its bundle.
+pub(crate) fn coordinator(args: &Devnet, layout: &Layout) -> anyhow::Result<toml::Table> {
+    let mut config = table([
+        ("data", text(&layout.data("coordinator"))),
+        ("bundles", text(&layout.bundles())),
+        ("listen", strings(&["/ip4/127.0.0.1/tcp/0".into(), "/ip4/127.0.0.1/udp/0/quic-v1".into()])),
+        ("epochs", number(1)),
+        ("stop_when_finished", true.into()),
+        (
+            "network",
+            table([
+                ("name", "devnet".into()),
+                ("quorum", number(2)),
+                ("verifiers", number(args.verifiers.into())),
+            ])
+            .into(),
+        ),
+        (
+            "campaign",
+            table([
+                ("domain", args.domain.clone().into()),
+                ("profile", args.profile.clone().into()),
+                ("group_size", number(args.group_size.into())),
+                ("max_completion_tokens", max_completion_tokens(&args.profile).into()),
+            ])
+            .into(),
+        ),
+        (
+            "target",
+            table([
+                ("pairs", number(args.pairs)),
+                ("paired_tasks", number(args.min_tasks)),
+                ("graded", number(0)),
+                ("max_tasks", number(args.max_tasks)),
+                ("max_ms", number(args.max_minutes.saturating_mul(60_000))),
+            ])
+            .into(),
+        ),
+    ]);
+    if args.train_steps > 0 {
+        let program = std::env::current_exe().context("cannot find this program's own file")?;
+        let steps = args.train_steps.to_string();
+        let out = layout.training().display().to_string();
+        let words = [
+            &program.display().to_string(),
+            "train",
+            "dpo",
+            "--bundle",
+            "{bundle}",
+            "--base",
+            &args.model,
+            "--out",
+            &out,
+            "--steps",
+            &steps,
+            "--json",
+        ]
+        .map(str::to_owned);
+        let training =
+            table([("command", strings(&words)), ("steps", number(args.train_steps))]);
+        config.insert("training".into(), training.into());
+    }
+    Ok(config)
+}
+
 /// The miner's configuration.
 pub(crate) fn miner(
     args: &Devnet,
@@ -89,26 +174,22 @@ pub(crate) fn miner(
     let place = usize::try_from(number).unwrap_or(1).saturating_sub(1);
     let engine = args.engines.get(place).or(args.engines.last());
     let engine = engine.map_or("native", String::as_str);
-    toml::toml! {
-        network = network
-        stop_when_finished = true
-        [engine]
-        kind = engine
-        grammar = true
-    }
-    .into_iter()
-    .chain([
-        ("data".to_owned(), text(&layout.data(&name))),
-        ("coordinator".to_owned(), strings(coordinator)),
+    table([
+        ("data", text(&layout.data(&name))),
+        ("network", network.into()),
+        ("coordinator", strings(coordinator)),
+        ("stop_when_finished", true.into()),
+        (
+            "engine",
+            table([
+                ("kind", engine.into()),
+                ("model", args.model.clone().into()),
+                ("grammar", true.into()),
+                ("threads", number(threads as u64)),
+            ])
+            .into(),
+        ),
     ])
-    .map(|(key, mut value)| {
-        if let (true, Some(engine)) = (key == "engine", value.as_table_mut()) {
-            engine.insert("model".into(), args.model.clone().into());
-            engine.insert("threads".into(), i64::try_from(threads).unwrap_or(0).into());
-        }
-        (key, value)
-    })
-    .collect()
 }
 
 /// The verifier's configuration.
@@ -118,17 +199,13 @@ pub(crate) fn verifier(
     network: &str,
     coordinator: &[String],
 ) -> toml::Table {
-    let name = format!("verifier-{number}");
-    [
-        ("data", text(&layout.data(&name))),
+    table([
+        ("data", text(&layout.data(&format!("verifier-{number}")))),
         ("network", network.into()),
         ("coordinator", strings(coordinator)),
         ("threads", 1.into()),
         ("stop_when_finished", true.into()),
-    ]
-    .map(|(key, value)| (key.to_owned(), value))
-    .into_iter()
-    .collect()
+    ])
 }
 
 fn strings(texts: &[String]) -> toml::Value {
