@@ -103,7 +103,7 @@ fn compute(text: &str) -> Option<StepBody> {
     // With ", " between arguments a literal may have commas of its own: mod(4,210, 100).
     let separator = if inside.contains(", ") { ", " } else { "," };
     let mut arguments = Vec::new();
-    for part in inside.split(separator) {
+    for part in inside.split(separator).filter(|_| !inside.trim().is_empty()) {
         if arguments.len() == MAX_ARGUMENTS {
             return None;
         }
