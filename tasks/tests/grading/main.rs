@@ -3,6 +3,7 @@
 
 mod fixture;
 mod format;
+mod generated;
 mod golden;
 mod grammar;
 mod mutations;
