@@ -176,12 +176,14 @@ impl<'a> Terms<'a> {
             least = least.saturating_sub(1);
         }
         let extract = Node::terminal("EXTRACT", numbered("e", vec![fact]));
+        // Years and small numbers stand without commas.
+        let number =
+            Node::terminal("NUMBER", Node::Choice(vec![integer(), decimal(), Node::digits(1, 6)]));
         let argument = Node::terminal(
             "ARGUMENT",
             Node::Choice(vec![
                 Node::Sequence(vec![Node::one_of("ec"), id.clone()]),
-                integer(),
-                decimal(),
+                number.clone(),
             ]),
         );
         let op = Node::terminal(
@@ -196,10 +198,12 @@ impl<'a> Terms<'a> {
                 vec![
                     op,
                     Node::text("("),
-                    argument,
-                    Node::repeat(more, 0, MAX_GRAMMAR_ARGUMENTS - 1),
+                    Node::maybe(Node::Sequence(vec![
+                        argument,
+                        Node::repeat(more, 0, MAX_GRAMMAR_ARGUMENTS - 1),
+                    ])),
                     Node::text(") = "),
-                    Node::Choice(vec![integer(), decimal()]),
+                    number,
                 ],
             ),
         );

@@ -54,7 +54,7 @@ fn check(bytes: &[u8], finish: Finish) -> Result<(), TestCaseError> {
         prop_assert_eq!(verdict.passes(), verdict.path == Path::B);
         match parse(&task, bytes) {
             Ok(parsed) => {
-                for (_, range) in parsed.answers.iter().flatten().enumerate() {
+                for range in parsed.answers.iter().flatten() {
                     prop_assert!(parsed.text.get(range.clone()).is_some());
                 }
                 prop_assert!(parsed.text.get(parsed.artifact.clone()).is_some());
