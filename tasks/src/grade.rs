@@ -46,7 +46,7 @@ pub fn grade(task: &Task, key: &AnswerKey, completion: &[u8], finish: Finish) ->
 pub struct Grader<'a> {
     task: &'a Task,
     key: &'a AnswerKey,
-    sentences: Sentences,
+    sentences: Sentences<'a>,
     index: TaskIndex,
     /// By question: how many base units the unit of its number is.
     scales: Vec<i64>,

@@ -37,7 +37,7 @@ const NUMBER_WORDS: [&str; 21] = [
 /// gives no such answer.
 pub(super) fn read(
     index: &TaskIndex,
-    sentences: &Sentences,
+    sentences: &Sentences<'_>,
     kind: AnswerKind,
     scale: i64,
     text: &str,
@@ -54,7 +54,7 @@ pub(super) fn read(
 }
 
 /// The number of a text in thousandths of a unit of `scale` base units.
-fn number(sentences: &Sentences, scale: i64, text: &str) -> Option<i64> {
+fn number(sentences: &Sentences<'_>, scale: i64, text: &str) -> Option<i64> {
     let plain;
     let text = if text.contains('\u{2212}') {
         plain = text.replace('\u{2212}', "-");
