@@ -2,23 +2,40 @@
 //!
 //! ```text
 //! completion ─► parse ─► answers, constraints ─► traps, path
-//!                 └────► trace: citations, computes, facts, dataflow ─► failure class, quality
+//!                 └────► ledger: citations, computes, facts ─► dataflow ─► failure class, quality
 //! ```
 //!
-//! [`Grader`] holds what all attempts at one task share; [`grade`] builds it for one.
+//! [`Grader`] holds what all attempts at one task share; [`grade`] builds it for one. The outcome
+//! depends on nothing but the task, the key, the bytes and how generation ended.
 
 use lode_proto::attempt::Finish;
 
 use crate::{
-    ENGINE_VERSION,
-    parse::{ParseFault, Sentences, parse_with},
+    ENGINE_VERSION, check,
+    parse::{ParseFault, Parsed, Sentences, parse_with},
+    query::Cell,
     types::{
-        AnswerKey, AnswerOutcome, AnswerStatus, ConstraintOutcome, FailureClass, ParseOutcome,
-        Part, Path, Reason, RuleVerdict, Task, TrapOutcome, TrapStatus,
+        Answer, AnswerKey, AnswerOutcome, AnswerStatus, CitationStatus, ComputeStatus, Consequence,
+        ConstraintOutcome, FactRef, FailureClass, ParseOutcome, Part, Path, Reason, RuleVerdict,
+        Task, TraceNeed, TrapOutcome, TrapStatus, Verdict,
     },
 };
 
-/// Grades one completion.
+mod answers;
+mod dataflow;
+mod index;
+mod ledger;
+mod quality;
+mod reasons;
+mod traps;
+
+pub use index::TaskIndex;
+use index::{answer_scale, narrow};
+use ledger::Ledger;
+use quality::{Share, Shares};
+pub use reasons::MAX_REASONS;
+
+/// Grades one completion by rule.
 #[must_use]
 pub fn grade(task: &Task, key: &AnswerKey, completion: &[u8], finish: Finish) -> RuleVerdict {
     Grader::new(task, key).grade(completion, finish)
@@ -29,60 +46,209 @@ pub fn grade(task: &Task, key: &AnswerKey, completion: &[u8], finish: Finish) ->
 pub struct Grader<'a> {
     task: &'a Task,
     key: &'a AnswerKey,
-    sentences: Sentences,
+    sentences: Sentences<'a>,
+    index: TaskIndex,
+    /// By question: how many base units the unit of its number is.
+    scales: Vec<i64>,
+}
+
+/// One attempt, read and compared with the key.
+struct Graded<'a> {
+    parsed: &'a Parsed,
+    artifact: &'a str,
+    /// By question: what was answered, in canonical form.
+    given: Vec<Option<Answer>>,
+    /// By question.
+    statuses: Vec<AnswerStatus>,
+    /// By constraint.
+    holds: Vec<bool>,
+    ledger: Ledger,
+    /// Facts that decide an answer and that the trace does not finally state truly.
+    unstated: Vec<FactRef>,
+    /// How many facts decide the answers.
+    deciding: usize,
 }
 
 impl<'a> Grader<'a> {
     /// Prepares a task and its key.
     #[must_use]
     pub fn new(task: &'a Task, key: &'a AnswerKey) -> Self {
-        Self { task, key, sentences: Sentences::new(task) }
+        Self {
+            task,
+            key,
+            sentences: Sentences::new(task),
+            index: TaskIndex::new(task, key),
+            scales: key.gold.iter().map(|gold| answer_scale(task, &gold.query)).collect(),
+        }
     }
 
-    /// Grades one completion.
+    /// Grades one completion by rule, as a [`Verdict`] without a judge.
+    #[must_use]
+    pub fn verdict(&self, completion: &[u8], finish: Finish) -> Verdict {
+        Verdict { rules: self.grade(completion, finish), judge: None }
+    }
+
+    /// Grades one completion by rule.
     #[must_use]
     pub fn grade(&self, completion: &[u8], finish: Finish) -> RuleVerdict {
-        let (parse, text) = match parse_with(self.task, &self.sentences, completion) {
+        match parse_with(self.task, &self.sentences, completion) {
             Ok(parsed) if finish == Finish::Cap && !parsed.closed => {
-                (ParseOutcome::Capped, "the token limit cut the artifact".to_owned())
+                let text = "the token limit cut the artifact".to_owned();
+                self.unread(ParseOutcome::Capped, text)
             }
-            Ok(_) => (ParseOutcome::Malformed, "grading is not in this build yet".to_owned()),
+            Ok(parsed) => self.read(&parsed),
             Err(error) => {
                 let capped =
                     finish == Finish::Cap || matches!(error.fault, ParseFault::TooLong { .. });
                 let outcome = if capped { ParseOutcome::Capped } else { ParseOutcome::Malformed };
-                (outcome, error.to_string())
+                self.unread(outcome, error.to_string())
             }
-        };
-        self.unread(parse, text)
+        }
     }
 
     /// The verdict on a completion that could not be read.
     fn unread(&self, parse: ParseOutcome, text: String) -> RuleVerdict {
-        let number = |place: usize| u16::try_from(place + 1).unwrap_or(u16::MAX);
+        let capped = parse == ParseOutcome::Capped;
         RuleVerdict {
             engine_version: ENGINE_VERSION,
             parse,
-            constraints: (0..self.key.constraints.len())
-                .map(|at| ConstraintOutcome { constraint: number(at), holds: false })
+            constraints: (1..=self.key.constraints.len())
+                .map(|at| ConstraintOutcome { constraint: narrow(at), holds: false })
                 .collect(),
-            answers: (0..self.key.gold.len())
-                .map(|at| AnswerOutcome { question: number(at), status: AnswerStatus::Missing })
+            answers: (1..=self.key.gold.len())
+                .map(|at| AnswerOutcome { question: narrow(at), status: AnswerStatus::Missing })
                 .collect(),
             citations: Vec::new(),
             computes: Vec::new(),
             dataflow: Vec::new(),
-            traps: (0..self.key.traps.len())
-                .map(|at| TrapOutcome { trap: number(at), status: TrapStatus::NotReached })
+            traps: (1..=self.key.traps.len())
+                .map(|at| TrapOutcome { trap: narrow(at), status: TrapStatus::NotReached })
                 .collect(),
             path: Path::None,
             quality_milli: 0,
-            failure: Some(if parse == ParseOutcome::Capped {
-                FailureClass::Cap
-            } else {
-                FailureClass::Format
-            }),
+            failure: Some(if capped { FailureClass::Cap } else { FailureClass::Format }),
             reasons: vec![Reason { part: Part::Text, text }],
         }
     }
+
+    fn read(&self, parsed: &Parsed) -> RuleVerdict {
+        let graded = self.compare(parsed);
+        let dataflow = dataflow::outcomes(self, &graded);
+        let traps = traps::outcomes(self, &graded);
+        let ledger = &graded.ledger;
+        let shares = Shares {
+            answers: Share::of(graded.statuses.iter().map(|s| *s == AnswerStatus::Right)),
+            constraints: Share::of(graded.holds.iter().copied()),
+            facts: Share { right: graded.deciding - graded.unstated.len(), all: graded.deciding },
+            citations: self.cited(ledger),
+            computes: Share::of(ledger.computes.iter().map(|c| c.status == ComputeStatus::Right)),
+            dataflow: Share::of(dataflow.iter().map(|outcome| outcome.follows)),
+            unread: ledger.unread.len(),
+            enough: ledger.extracts >= usize::from(self.task.trace.min_extracts),
+        };
+        let failure = if traps::caught(self, &traps) {
+            Some(FailureClass::Trap)
+        } else if !shares.answers.whole() {
+            Some(FailureClass::Answer)
+        } else if !shares.constraints.whole() {
+            Some(FailureClass::Constraint)
+        } else if !self.trace_holds(&shares) {
+            Some(FailureClass::Trace)
+        } else {
+            None
+        };
+        let mut rules = RuleVerdict {
+            engine_version: ENGINE_VERSION,
+            parse: ParseOutcome::Read,
+            constraints: outcomes(&graded.holds, |constraint, holds| ConstraintOutcome {
+                constraint,
+                holds: *holds,
+            }),
+            answers: outcomes(&graded.statuses, |question, status| AnswerOutcome {
+                question,
+                status: *status,
+            }),
+            citations: ledger.citations.clone(),
+            computes: ledger.computes.clone(),
+            dataflow,
+            traps,
+            path: traps::path(self, &graded, failure.is_none()),
+            quality_milli: shares.milli(),
+            failure,
+            reasons: Vec::new(),
+        };
+        rules.reasons = reasons::list(self, &graded, &rules);
+        rules
+    }
+
+    /// Reads the answers, checks the artifact and works the trace out.
+    fn compare<'p>(&self, parsed: &'p Parsed) -> Graded<'p> {
+        let artifact = parsed.artifact();
+        let mut given = Vec::with_capacity(self.key.gold.len());
+        let mut statuses = Vec::with_capacity(self.key.gold.len());
+        for (place, gold) in self.key.gold.iter().enumerate() {
+            let number = narrow(place + 1);
+            let text = parsed.answer(number);
+            let scale = self.scales.get(place).copied().unwrap_or(1);
+            let answer = self.task.questions.get(place).zip(text).and_then(|(question, text)| {
+                answers::read(&self.index, &self.sentences, question.answer, scale, text)
+            });
+            statuses.push(match (&answer, text) {
+                (_, None) => AnswerStatus::Missing,
+                (Some(answer), _) if *answer == gold.answer => AnswerStatus::Right,
+                (Some(answer), _) if self.trapped(number, answer) => AnswerStatus::Trapped,
+                _ => AnswerStatus::Wrong,
+            });
+            given.push(answer);
+        }
+        let holds =
+            self.key.constraints.iter().map(|key| check::holds(&key.check, artifact)).collect();
+        let ledger = Ledger::new(self.task, &self.index, parsed);
+        let mut deciding: Vec<FactRef> =
+            self.key.gold.iter().flat_map(|gold| gold.support.iter().copied()).collect();
+        deciding.sort_unstable();
+        deciding.dedup();
+        let truth = &self.index.truth;
+        let stated = |fact: &FactRef| {
+            ledger.get(*fact).is_some_and(|cell| cell != Cell::Missing && cell == truth.get(*fact))
+        };
+        let unstated = deciding.iter().filter(|fact| !stated(fact)).copied().collect();
+        let deciding = deciding.len();
+        Graded { parsed, artifact, given, statuses, holds, ledger, unstated, deciding }
+    }
+
+    /// Whether a trap leads to this answer.
+    fn trapped(&self, number: u16, given: &Answer) -> bool {
+        self.key.traps.iter().flat_map(|trap| &trap.consequences).any(|consequence| {
+            matches!(consequence, Consequence::Answer { question, answer }
+                if *question == number && answer == given)
+        })
+    }
+
+    /// Right citations of all extract steps; none where the format has no citations.
+    fn cited(&self, ledger: &Ledger) -> Share {
+        if self.task.trace.citations {
+            Share::of(ledger.citations.iter().map(|c| c.status == CitationStatus::Right))
+        } else {
+            Share { right: 0, all: 0 }
+        }
+    }
+
+    /// Whether the trace has what the task needs of it.
+    fn trace_holds(&self, shares: &Shares) -> bool {
+        shares.enough
+            && self.task.trace.needs.iter().all(|need| match need {
+                TraceNeed::Facts => shares.facts.whole(),
+                TraceNeed::Citations => {
+                    let Share { right, all } = shares.citations;
+                    right * 1000 >= usize::from(self.task.trace.citation_milli) * all
+                }
+                TraceNeed::Computes => shares.computes.whole(),
+                TraceNeed::Dataflow => shares.dataflow.whole(),
+            })
+    }
+}
+
+fn outcomes<T, O>(found: &[T], outcome: impl Fn(u16, &T) -> O) -> Vec<O> {
+    found.iter().enumerate().map(|(place, one)| outcome(narrow(place + 1), one)).collect()
 }

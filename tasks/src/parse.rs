@@ -190,7 +190,7 @@ pub fn parse(task: &Task, completion: &[u8]) -> Result<Parsed, ParseError> {
 /// As [`parse`].
 pub fn parse_with(
     task: &Task,
-    sentences: &Sentences,
+    sentences: &Sentences<'_>,
     completion: &[u8],
 ) -> Result<Parsed, ParseError> {
     let limit = usize::try_from(task.max_completion_bytes).unwrap_or(usize::MAX);

@@ -10,7 +10,7 @@ use super::{Claim, Named, Relative, Said};
 use crate::{
     check::find_term,
     number::{self, Found},
-    types::{AttrId, AttributeSchema, EntityId, Task},
+    types::{AttrId, AttributeSchema, EntityId, RosterEntry, Task},
 };
 
 /// Longest text of a slot, bytes.
@@ -69,9 +69,9 @@ struct Template {
 
 /// The trace sentences of one task, ready to match.
 #[derive(Debug, Clone)]
-pub struct Sentences {
-    roster: Vec<String>,
-    attributes: Vec<AttributeSchema>,
+pub struct Sentences<'t> {
+    roster: &'t [RosterEntry],
+    attributes: &'t [AttributeSchema],
     templates: Vec<Template>,
     units: BTreeSet<String>,
 }
@@ -82,13 +82,13 @@ struct Filled {
     entity: Option<Named>,
     value: Option<Said>,
     reference: Option<Named>,
-    understood: u32,
+    understood: usize,
 }
 
-impl Sentences {
+impl<'t> Sentences<'t> {
     /// Prepares a task's sentences.
     #[must_use]
-    pub fn new(task: &Task) -> Self {
+    pub fn new(task: &'t Task) -> Self {
         let mut templates = Vec::new();
         let mut units: BTreeSet<String> =
             QUANTITY_WORDS.iter().map(|word| (*word).to_owned()).collect();
@@ -105,12 +105,7 @@ impl Sentences {
                 }
             }
         }
-        Self {
-            roster: task.roster.iter().map(|entry| entry.name.clone()).collect(),
-            attributes: task.attributes.clone(),
-            templates,
-            units,
-        }
+        Self { roster: &task.roster, attributes: &task.attributes, templates, units }
     }
 
     /// The one number that a text states, where it says nothing else but units and hedges.
@@ -126,21 +121,26 @@ impl Sentences {
         plain.then_some(*one)
     }
 
-    /// The claim that a range of `text` makes.
+    /// The claim that a range of `text` makes. A name of the roster at the beginning is taken for
+    /// the entity; only where no sentence fits it so, other names are considered.
     pub(super) fn read(&self, text: &str, range: Range<usize>) -> Option<Claim> {
         let sentence = text.get(range.clone())?;
         let lead = self.roster_at(sentence);
-        let mut best: Option<(u32, Claim)> = None;
+        lead.and_then(|_| self.best(sentence, lead, range.start))
+            .or_else(|| self.best(sentence, None, range.start))
+    }
+
+    fn best(&self, sentence: &str, lead: Option<(EntityId, usize)>, base: usize) -> Option<Claim> {
+        let mut best: Option<(usize, Claim)> = None;
         for template in &self.templates {
             let Some(filled) = self.fill(template, sentence, lead) else { continue };
             let understood = filled.understood;
             if best.as_ref().is_some_and(|(most, _)| *most >= understood) {
                 continue;
             }
-            let Some(claim) = claim(template, filled, range.start) else { continue };
-            let whole = understood as usize + 1 > slots(template.form);
+            let Some(claim) = claim(template, filled, base) else { continue };
             best = Some((understood, claim));
-            if whole {
+            if understood == slots(template.form) {
                 break;
             }
         }
@@ -150,8 +150,8 @@ impl Sentences {
     /// The roster's longest name that `text` begins with, and its length there.
     fn roster_at(&self, text: &str) -> Option<(EntityId, usize)> {
         let mut best: Option<(EntityId, usize)> = None;
-        for (place, name) in self.roster.iter().enumerate() {
-            let Some(length) = literal_at(text, name) else { continue };
+        for (place, entry) in self.roster.iter().enumerate() {
+            let Some(length) = literal_at(text, &entry.name) else { continue };
             let ends = !text[length..].starts_with(char::is_alphanumeric);
             if ends && best.is_none_or(|(_, longest)| length > longest) {
                 best = u16::try_from(place).ok().map(|place| (EntityId(place), length));
@@ -191,8 +191,10 @@ impl Sentences {
                 == template.pieces.len();
             let known = if slot == Slot::Value {
                 None
-            } else if at == 0 {
+            } else if at == 0 && lead.is_some() {
                 lead
+            } else if at == 0 {
+                None
             } else {
                 self.roster_at(rest)
             };
@@ -212,6 +214,9 @@ impl Sentences {
                         at = sentence.len();
                     }
                     continue;
+                }
+                if at == 0 && lead.is_some() {
+                    return None;
                 }
             }
             at += self.guess(template, slot, rest, at, next, last, &mut filled)?;

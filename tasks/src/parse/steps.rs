@@ -16,7 +16,7 @@ use crate::{
 
 pub(super) fn read(
     task: &Task,
-    sentences: &Sentences,
+    sentences: &Sentences<'_>,
     text: &str,
     trace: &Range<usize>,
 ) -> Result<Vec<Step>, (usize, ParseFault)> {
@@ -47,7 +47,7 @@ pub(super) fn read(
     Ok(steps)
 }
 
-fn step(sentences: &Sentences, text: &str, id: StepId, at: usize, body: Range<usize>) -> Step {
+fn step(sentences: &Sentences<'_>, text: &str, id: StepId, at: usize, body: Range<usize>) -> Step {
     let unread = Step { id, at, citation: None, body: StepBody::Unread };
     if body.len() > MAX_STEP_BYTES {
         return unread;
@@ -103,7 +103,7 @@ fn compute(text: &str) -> Option<StepBody> {
     // With ", " between arguments a literal may have commas of its own: mod(4,210, 100).
     let separator = if inside.contains(", ") { ", " } else { "," };
     let mut arguments = Vec::new();
-    for part in inside.split(separator) {
+    for part in inside.split(separator).filter(|_| !inside.trim().is_empty()) {
         if arguments.len() == MAX_ARGUMENTS {
             return None;
         }

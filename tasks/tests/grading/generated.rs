@@ -1,0 +1,195 @@
+//! Generated tasks: what the grader must say about each of them.
+
+use lode_proto::{
+    attempt::Finish,
+    task::{Profile, TaskSpec},
+};
+use lode_tasks::{
+    ENGINE_VERSION,
+    family::Library,
+    grade::Grader,
+    grammar::{Grammar, grammar},
+    longdoc::{NAME, generate},
+    types::{AnswerKey, CitationStatus, FailureClass, Path, Task, TrapStatus},
+};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+
+use crate::{grammar::Reader, variants::variants};
+
+/// Seeds of a profile that each test looks at.
+const SEEDS: [(Profile, u64); 3] =
+    [(Profile::Nano, 300), (Profile::Mini, 60), (Profile::Standard, 30)];
+
+/// The task of a seed; `None` where the seed is exhausted.
+pub(crate) fn made(library: &Library, profile: Profile, seed: u64) -> Option<(Task, AnswerKey)> {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let spec = TaskSpec {
+        family: NAME.into(),
+        engine_version: ENGINE_VERSION,
+        domain: library.named("companies").expect("is built in"),
+        profile,
+        inputs: vec![],
+        seed: bytes,
+    };
+    generate(&spec, library).ok()
+}
+
+fn each(mut look: impl FnMut(Profile, u64, &Task, &AnswerKey)) {
+    let library = Library::builtin().expect("reads");
+    for (profile, seeds) in SEEDS {
+        let mut some = 0;
+        for seed in 0..seeds {
+            if let Some((task, key)) = made(&library, profile, seed) {
+                look(profile, seed, &task, &key);
+                some += 1;
+            }
+        }
+        assert!(some * 10 >= seeds * 9, "{profile}: {some} of {seeds} seeds gave a task");
+    }
+}
+
+#[test]
+fn witnesses_pass_without_a_fault() {
+    each(|profile, seed, task, key| {
+        let verdict = Grader::new(task, key).grade(key.witness.as_bytes(), Finish::Stop);
+        let told = format!("{profile} {seed}: {:#?}\n{}", verdict.reasons, key.witness);
+        assert_eq!(verdict.failure, None, "{told}");
+        assert_eq!((verdict.path, verdict.quality_milli), (Path::B, 1000), "{told}");
+        for (place, trap) in verdict.traps.iter().enumerate() {
+            assert_ne!(trap.status, TrapStatus::Caught, "trap {place}, {told}");
+        }
+    });
+}
+
+#[test]
+fn trapped_witnesses_fail_by_their_trap() {
+    let mut told_apart = 0;
+    each(|profile, seed, task, key| {
+        let grader = Grader::new(task, key);
+        for trapped in &key.trapped {
+            let verdict = grader.grade(trapped.text.as_bytes(), Finish::Stop);
+            let told = format!("{profile} {seed}: {:#?}\n{}", verdict.reasons, trapped.text);
+            assert_eq!(verdict.failure, Some(FailureClass::Trap), "{told}");
+            assert_eq!(verdict.path, Path::A, "{told}");
+            let caught: Vec<u16> = verdict
+                .traps
+                .iter()
+                .filter(|trap| trap.status == TrapStatus::Caught)
+                .map(|trap| trap.trap)
+                .collect();
+            assert_eq!(caught, [trapped.trap], "{told}");
+            told_apart += 1;
+        }
+    });
+    assert!(told_apart > 300);
+}
+
+#[test]
+fn no_surface_variant_of_a_witness_is_rejected() {
+    let mut graded = 0_u32;
+    let mut rejected = 0_u32;
+    each(|profile, seed, task, key| {
+        let grader = Grader::new(task, key);
+        for (name, text) in variants(task, key) {
+            let verdict = grader.grade(text.as_bytes(), Finish::Stop);
+            graded += 1;
+            if !verdict.passes() {
+                rejected += 1;
+                println!("{profile} {seed} {name}: {:#?}\n{text}", verdict.reasons);
+            }
+        }
+    });
+    println!("false rejects: {rejected} of {graded}");
+    assert_eq!(rejected, 0);
+}
+
+#[test]
+fn shuffled_citations_change_the_verdict() {
+    each(|profile, seed, task, key| {
+        if !task.trace.citations {
+            return;
+        }
+        let paragraphs = task.paragraphs.len();
+        let text: String = key
+            .witness
+            .split_inclusive('\n')
+            .map(|line| match line.split_once("[paragraph_") {
+                Some((head, tail)) => {
+                    let number: usize =
+                        tail.trim_end().trim_end_matches(']').parse().expect("a number");
+                    format!("{head}[paragraph_{}]\n", (number + 2) % paragraphs + 1)
+                }
+                None => line.to_owned(),
+            })
+            .collect();
+        let grader = Grader::new(task, key);
+        let verdict = grader.grade(text.as_bytes(), Finish::Stop);
+        let wrong = verdict.citations.iter().filter(|c| c.status != CitationStatus::Right).count();
+        assert!(wrong * 10 > verdict.citations.len() * 8, "{profile} {seed}: {wrong}\n{text}");
+        let right = grader.grade(key.witness.as_bytes(), Finish::Stop);
+        assert_ne!(verdict.hash().expect("hashes"), right.hash().expect("hashes"));
+        if task.trace.citation_milli > 0 {
+            assert_eq!(verdict.failure, Some(FailureClass::Trace), "{profile} {seed}");
+        }
+    });
+}
+
+#[test]
+fn grammars_accept_their_witnesses() {
+    let reader = Reader::new();
+    each(|profile, seed, task, key| {
+        if profile != Profile::Nano && seed >= 8 {
+            return;
+        }
+        let lark = grammar(task);
+        reader.assert_accepts(&lark, &key.witness);
+        for trapped in &key.trapped {
+            reader.assert_accepts(&lark, &trapped.text);
+        }
+    });
+}
+
+/// Draws at random under the grammars of a profile's tasks, `draws` in all.
+fn random_pass_rate(profile: Profile, draws: u64) {
+    let library = Library::builtin().expect("reads");
+    let mut rng = ChaCha20Rng::seed_from_u64(3);
+    let (mut passed, mut done, mut floor) = (0_u64, 0_u64, 0_u64);
+    let a_task = 500;
+    for (task, key) in (0..).filter_map(|seed| made(&library, profile, seed)) {
+        let grader = Grader::new(&task, &key);
+        let grammar = Grammar::new(&task);
+        assert!(key.guess_floor_ppb < 10_000_000, "1 % is the limit");
+        floor += key.guess_floor_ppb * a_task;
+        for _ in 0..a_task {
+            let text = grammar.sample(&mut rng);
+            passed += u64::from(grader.grade(text.as_bytes(), Finish::Stop).passes());
+        }
+        done += a_task;
+        if done >= draws {
+            break;
+        }
+    }
+    // The bound is on the mean: allow four standard deviations of a Poisson count, and one.
+    let expected = floor / 1_000_000_000;
+    println!("{profile}: {passed} of {done} draws passed; at most {expected} expected");
+    assert!(passed * 100 < done, "{profile}: {passed} of {done} draws passed");
+    let slack = 4 * expected.isqrt() + 4;
+    assert!(passed <= expected + slack, "{profile}: {passed} of {done}, bound {expected}");
+}
+
+#[test]
+fn drawing_at_random_stays_under_the_floor() {
+    for profile in [Profile::Nano, Profile::Mini, Profile::Standard] {
+        random_pass_rate(profile, 2_000);
+    }
+}
+
+/// 100,000 draws a profile: some seconds in a release build.
+#[test]
+#[ignore = "long: cargo test --release -p lode-tasks -- --ignored"]
+fn a_hundred_thousand_draws_stay_under_the_floor() {
+    for profile in [Profile::Nano, Profile::Mini, Profile::Standard] {
+        random_pass_rate(profile, 100_000);
+    }
+}

@@ -1,0 +1,12 @@
+//! The parser, the grammar and the grader from outside: a hand-made task with every kind of step,
+//! and generated tasks over many seeds.
+
+mod fixture;
+mod format;
+mod generated;
+mod golden;
+mod grammar;
+mod mutations;
+mod properties;
+mod rules;
+mod variants;
