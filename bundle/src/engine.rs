@@ -1,0 +1,31 @@
+//! What a bundle needs of the task engine, as one object that is passed in.
+//!
+//! The writer and the auditor regenerate tasks and grade attempts; which families exist, how a
+//! prompt is rendered is the task engine's business.
+
+use std::collections::BTreeMap;
+
+use lode_proto::{id::Hash, task::DomainRef};
+use lode_tasks::{
+    family::{DomainError, Family, Library},
+    types::Task,
+};
+
+/// The task engine, as writer and auditor use it. Every answer is a pure function of its inputs.
+pub trait Engine: Sync {
+    /// The family of that name, `None` where this build has none.
+    fn family(&self, name: &str) -> Option<&dyn Family>;
+
+    /// A library that holds the domain file and the inputs of a bundle, and nothing else.
+    ///
+    /// # Errors
+    /// Where the domain file cannot be used.
+    fn library(
+        &self,
+        domain: &DomainRef,
+        blobs: &BTreeMap<Hash, Vec<u8>>,
+    ) -> Result<Library, DomainError>;
+
+    /// The exact text that the model sees.
+    fn prompt(&self, task: &Task) -> String;
+}
