@@ -48,7 +48,12 @@ fn milli(value: u32) -> String {
 
 /// The card's text.
 #[must_use]
-pub(crate) fn render(manifest: &Manifest, derived: &Derived, epoch: &Epoch, set: &PairSet) -> String {
+pub(crate) fn render(
+    manifest: &Manifest,
+    derived: &Derived,
+    epoch: &Epoch,
+    set: &PairSet,
+) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = write_card(&mut text, manifest, derived, epoch, set);
@@ -76,9 +81,16 @@ fn write_card(
         plain(&epoch.genesis.name)
     )?;
     writeln!(out, "```python\nfrom datasets import load_dataset\n")?;
-    writeln!(out, "pairs = load_dataset(\"{}\", \"pairs\")  # prompt, chosen, rejected are plain text", manifest.name)?;
+    writeln!(
+        out,
+        "pairs = load_dataset(\"{}\", \"pairs\")  # prompt, chosen, rejected are plain text",
+        manifest.name
+    )?;
     writeln!(out, "```\n\n```sh\nlode bundle audit {}\n```\n", manifest.name)?;
-    writeln!(out, "## Configs\n\n| config | rows (train / validation / test) | content |\n|---|---|---|")?;
+    writeln!(
+        out,
+        "## Configs\n\n| config | rows (train / validation / test) | content |\n|---|---|---|"
+    )?;
     for (config, about) in CONFIGS {
         let rows = |split: Split| {
             let key = format!("{}/{}", config.name(), split.name());
@@ -196,7 +208,11 @@ fn attempts(out: &mut String, derived: &Derived) -> std::fmt::Result {
         }
     }
     writeln!(out, "\n## Attempts\n")?;
-    writeln!(out, "{total} graded attempts with {tokens} credited tokens; {passed} pass ({}).\n", share(passed, total))?;
+    writeln!(
+        out,
+        "{total} graded attempts with {tokens} credited tokens; {passed} pass ({}).\n",
+        share(passed, total)
+    )?;
     writeln!(out, "| fails by | attempts | share |\n|---|---|---|")?;
     for (class, count) in &classes {
         writeln!(out, "| {class} | {count} | {} |", share(*count, total))?;
@@ -217,7 +233,10 @@ fn readers(out: &mut String, set: &PairSet) -> std::fmt::Result {
          steps; cross-validated by task) reaches an area under the curve of at most 0.60. Below, \
          both are only measured; intervals are 95 %.\n"
     )?;
-    writeln!(out, "| config | pairs | longer side is chosen | interval | probe's area | interval |")?;
+    writeln!(
+        out,
+        "| config | pairs | longer side is chosen | interval | probe's area | interval |"
+    )?;
     writeln!(out, "|---|---|---|---|---|---|")?;
     for (config, length) in &set.length {
         let (low, high) = length.interval_milli;

@@ -66,7 +66,9 @@ impl BundleError {
         Self::Bad { place: place.into(), what: what.into() }
     }
 
-    pub(crate) fn parquet(place: &str) -> impl FnOnce(parquet::errors::ParquetError) -> Self + use<> {
+    pub(crate) fn parquet(
+        place: &str,
+    ) -> impl FnOnce(parquet::errors::ParquetError) -> Self + use<> {
         let place = place.to_owned();
         move |error| Self::Parquet { place, what: error.to_string() }
     }

@@ -102,8 +102,17 @@ impl fmt::Display for Inspection {
         let (family, version) = &self.family;
         let (domain, profile) = (&self.domain.name, self.profile);
         writeln!(f, "tasks      {family} v{version}, domain {domain}, profile {profile}")?;
-        writeln!(f, "files      {} with {} bytes, written by {}", self.files, self.bytes, self.software)?;
-        writeln!(f, "signed by  {} keys of coordinator and {} verifiers (not checked; run audit)", self.signed_by.len(), self.verifiers.len())?;
+        writeln!(
+            f,
+            "files      {} with {} bytes, written by {}",
+            self.files, self.bytes, self.software
+        )?;
+        writeln!(
+            f,
+            "signed by  {} keys of coordinator and {} verifiers (not checked; run audit)",
+            self.signed_by.len(),
+            self.verifiers.len()
+        )?;
         for (title, table) in
             [("counters", &self.outcomes), ("rows", &self.counts), ("dropped", &self.dropped)]
         {

@@ -75,8 +75,7 @@ pub fn path_fault(path: &str) -> Option<&'static str> {
         if part.is_empty() || part.starts_with('.') || part.ends_with('.') {
             return Some("has an empty part or one that begins or ends with a dot");
         }
-        let plain =
-            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         if !part.bytes().all(plain) {
             return Some("has other characters than letters, digits, '-', '_' and '.'");
         }
@@ -91,8 +90,22 @@ mod tests {
     #[test]
     fn paths_that_lead_out_are_refused() {
         for bad in [
-            "", "/etc/passwd", "../x", "a/../b", "a//b", "./a", "a\\b", "C:/x", ".hidden", "a/b/c/d/e",
-            "manifest.json", "manifest.sig", "a\0b", "a b", "ä", "x.",
+            "",
+            "/etc/passwd",
+            "../x",
+            "a/../b",
+            "a//b",
+            "./a",
+            "a\\b",
+            "C:/x",
+            ".hidden",
+            "a/b/c/d/e",
+            "manifest.json",
+            "manifest.sig",
+            "a\0b",
+            "a b",
+            "ä",
+            "x.",
         ] {
             assert!(path_fault(bad).is_some(), "{bad:?} was let through");
         }

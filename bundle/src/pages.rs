@@ -37,8 +37,8 @@ pub(crate) fn check(path: &str, bytes: &[u8], limit: u64) -> Result<(), BundleEr
                 let length = usize::try_from(column.compressed_size()).ok()?;
                 bytes.get(start..start.checked_add(length)?)
             };
-            let mut rest = place()
-                .ok_or_else(|| bad("has a column that lies outside the file".into()))?;
+            let mut rest =
+                place().ok_or_else(|| bad("has a column that lies outside the file".into()))?;
             while !rest.is_empty() {
                 let (header, unpacked, packed) = page_header(rest)
                     .ok_or_else(|| bad("has a page header that cannot be read".into()))?;
@@ -167,7 +167,8 @@ mod tests {
     #[test]
     fn reads_a_header_as_thrift_writes_it() {
         // type = DATA_PAGE, unpacked = 300, packed = 5, data_page_header { values = 1, … }, stop.
-        let bytes = [0x15, 0x00, 0x15, 0xd8, 0x04, 0x15, 0x0a, 0x2c, 0x15, 0x02, 0x15, 0x00, 0x00, 0x00];
+        let bytes =
+            [0x15, 0x00, 0x15, 0xd8, 0x04, 0x15, 0x0a, 0x2c, 0x15, 0x02, 0x15, 0x00, 0x00, 0x00];
         assert_eq!(page_header(&bytes), Some((bytes.len(), 300, 5)));
         for end in 0..bytes.len() {
             assert_eq!(page_header(&bytes[..end]), None);

@@ -51,7 +51,10 @@ pub struct Opened {
 pub fn parse_manifest(bytes: &[u8]) -> Result<Manifest, BundleError> {
     let bad = |what: String| BundleError::bad(layout::MANIFEST, what);
     if bytes.len() > MAX_MANIFEST_BYTES {
-        return Err(bad(format!("has {} bytes, at most {MAX_MANIFEST_BYTES} are allowed", bytes.len())));
+        return Err(bad(format!(
+            "has {} bytes, at most {MAX_MANIFEST_BYTES} are allowed",
+            bytes.len()
+        )));
     }
     let manifest: Manifest = serde_json::from_slice(bytes)
         .map_err(|error| bad(format!("cannot be read as a manifest: {error}")))?;
@@ -63,7 +66,9 @@ pub fn parse_manifest(bytes: &[u8]) -> Result<Manifest, BundleError> {
         return Err(bad(format!("names the bundle {:?}", manifest.name)));
     }
     if render::manifest_bytes(&manifest)? != bytes {
-        return Err(bad("is not in the one spelling that is signed (white space, order, escapes)".into()));
+        return Err(bad(
+            "is not in the one spelling that is signed (white space, order, escapes)".into()
+        ));
     }
     if manifest.files.len() > MAX_BUNDLE_FILES {
         let got = manifest.files.len();
@@ -75,7 +80,9 @@ pub fn parse_manifest(bytes: &[u8]) -> Result<Manifest, BundleError> {
         }
         if file.bytes > MAX_BUNDLE_FILE_BYTES {
             let (path, got) = (&file.path, file.bytes);
-            return Err(bad(format!("lists {path} with {got} bytes, at most {MAX_BUNDLE_FILE_BYTES} are allowed")));
+            return Err(bad(format!(
+                "lists {path} with {got} bytes, at most {MAX_BUNDLE_FILE_BYTES} are allowed"
+            )));
         }
     }
     if !manifest.files.is_sorted_by(|a, b| a.path < b.path) {
@@ -127,7 +134,10 @@ pub fn signature_findings(opened: &Opened, file: &SignatureFile, complete: bool)
     let mut fail =
         |what: String| findings.push(Finding::file(layout::SIGNATURES, Check::Signature, what));
     if opened.network != manifest.network {
-        fail(format!("the bundle is of network {}, its genesis of {}", manifest.network, opened.network));
+        fail(format!(
+            "the bundle is of network {}, its genesis of {}",
+            manifest.network, opened.network
+        ));
         return findings;
     }
     let (mut coordinator, mut verifiers) = (false, std::collections::BTreeSet::new());
@@ -176,7 +186,10 @@ pub fn signature_findings(opened: &Opened, file: &SignatureFile, complete: bool)
 pub fn read_file(dir: &Path, record: &FileRecord) -> Result<Vec<u8>, BundleError> {
     let bytes = fsio::read_bounded(&dir.join(&record.path), record.bytes)?;
     if bytes.len() as u64 != record.bytes || Hash::of(&bytes) != record.blake3 {
-        return Err(BundleError::bad(record.path.as_str(), "has another content than the manifest says"));
+        return Err(BundleError::bad(
+            record.path.as_str(),
+            "has another content than the manifest says",
+        ));
     }
     Ok(bytes)
 }
@@ -216,11 +229,13 @@ pub fn read_pairs(dir: &Path, config: Config, split: Split) -> Result<Vec<TrainP
             for row in 0..batch.num_rows() {
                 let mut cells = Vec::with_capacity(5);
                 for column in &columns {
-                    let cell = table::cell(column, row)
-                        .ok_or_else(|| BundleError::bad(path.as_str(), "has a pair without text"))?;
+                    let cell = table::cell(column, row).ok_or_else(|| {
+                        BundleError::bad(path.as_str(), "has a pair without text")
+                    })?;
                     cells.push(cell.to_owned());
                 }
-                let Ok([id, task, prompt, chosen, rejected]) = <[String; 5]>::try_from(cells) else {
+                let Ok([id, task, prompt, chosen, rejected]) = <[String; 5]>::try_from(cells)
+                else {
                     continue;
                 };
                 pairs.push(TrainPair { id, task, prompt, chosen, rejected });

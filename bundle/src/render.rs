@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// What wrote a bundle; other versions may give other bytes for the same rows.
-pub const SOFTWARE: &str = concat!("lode-bundle/", env!("CARGO_PKG_VERSION"));
+pub(crate) const SOFTWARE: &str = concat!("lode-bundle/", env!("CARGO_PKG_VERSION"));
 
 /// Takes the files one by one.
 pub(crate) type Put<'a> = dyn FnMut(&str, Vec<u8>) -> Result<(), BundleError> + 'a;

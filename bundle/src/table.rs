@@ -186,11 +186,16 @@ impl TableWriter {
 
 /// Every batch of a Parquet file, once its pages have been found to claim no more than `limit`
 /// bytes unpacked. Bytes that nobody has vouched for may be given.
-pub(crate) fn read(path: &str, bytes: Vec<u8>, limit: u64) -> Result<Vec<RecordBatch>, BundleError> {
+pub(crate) fn read(
+    path: &str,
+    bytes: Vec<u8>,
+    limit: u64,
+) -> Result<Vec<RecordBatch>, BundleError> {
     crate::pages::check(path, &bytes, limit)?;
-    let builder =
-        ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes)).map_err(BundleError::parquet(path))?;
-    let reader = builder.with_batch_size(ROW_GROUP_ROWS).build().map_err(BundleError::parquet(path))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes))
+        .map_err(BundleError::parquet(path))?;
+    let reader =
+        builder.with_batch_size(ROW_GROUP_ROWS).build().map_err(BundleError::parquet(path))?;
     reader.map(|batch| batch.map_err(BundleError::arrow(path))).collect()
 }
 

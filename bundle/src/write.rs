@@ -70,7 +70,8 @@ pub fn stage(
     if signed.exists() {
         return Err(BundleError::bad(signed.display().to_string(), "exists already and is signed"));
     }
-    let (writing, dir) = (root.join(format!(".writing-{name}")), root.join(layout::STAGED).join(&name));
+    let (writing, dir) =
+        (root.join(format!(".writing-{name}")), root.join(layout::STAGED).join(&name));
     fsio::remove_tree(&writing)?;
     fsio::create_dir(&writing)?;
     let mut put = |path: &str, bytes: Vec<u8>| fsio::write_new(&writing.join(path), &bytes);

@@ -162,7 +162,10 @@ fn rows_differ(
 }
 
 /// The rows of a file by the id in their first column.
-fn by_id(path: &str, batches: &[RecordBatch]) -> Result<BTreeMap<String, RecordBatch>, BundleError> {
+fn by_id(
+    path: &str,
+    batches: &[RecordBatch],
+) -> Result<BTreeMap<String, RecordBatch>, BundleError> {
     let mut rows = BTreeMap::new();
     for batch in batches {
         let name = if batch.schema().column_with_name("pair_id").is_some() {

@@ -28,7 +28,8 @@ pub(crate) fn check(opened: &Opened, options: &AuditOptions, findings: &mut Vec<
         ("its evidence", evidence, options.max_evidence_bytes),
     ] {
         if got > limit {
-            let what = format!("{what} has {got} bytes, over the limit of {limit}; nothing was read");
+            let what =
+                format!("{what} has {got} bytes, over the limit of {limit}; nothing was read");
             findings.push(Finding::bundle(Check::File, what));
             return;
         }
@@ -99,7 +100,8 @@ impl Walk<'_> {
             if self.found.len() > MAX_BUNDLE_FILES + 2 {
                 return;
             }
-            let name = entry.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
+            let name =
+                entry.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
             let inside = if inside.is_empty() { name } else { format!("{inside}/{name}") };
             match fs::symlink_metadata(&entry) {
                 Ok(meta) if meta.is_file() => self.found.push(inside),

@@ -157,7 +157,9 @@ fn deep(opened: &Opened, engine: &dyn Engine, options: &AuditOptions, report: &m
         Place::Counter(_) => false,
     });
     if broken {
-        report.notes.push("the evidence was not recomputed, because it is not what was signed".into());
+        report
+            .notes
+            .push("the evidence was not recomputed, because it is not what was signed".into());
         return;
     }
     let records: BTreeMap<&str, _> =

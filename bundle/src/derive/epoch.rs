@@ -58,24 +58,21 @@ pub(crate) fn check(record: &EpochRecord, findings: &mut Vec<Finding>) -> Option
     check_faults(record, network, findings);
     check_ledger(record, &open, findings);
     let faults = record.faults.iter().map(|fault| (fault.accused, fault.lease)).collect();
-    Some(Epoch {
-        network,
-        genesis,
-        open,
-        beacon,
-        secret: record.secret,
-        verifiers,
-        cards,
-        faults,
-    })
+    Some(Epoch { network, genesis, open, beacon, secret: record.secret, verifiers, cards, faults })
 }
 
 /// The account behind a node key: the signer of a binding that names it, or the key itself.
-fn account(binding: Option<&Envelope>, node: PublicKey, network: NetworkId) -> Result<PublicKey, String> {
+fn account(
+    binding: Option<&Envelope>,
+    node: PublicKey,
+    network: NetworkId,
+) -> Result<PublicKey, String> {
     let Some(envelope) = binding else { return Ok(node) };
     match envelope.open::<AccountBinding>(network) {
         Ok(bound) if bound.node == node => Ok(envelope.sender),
-        Ok(bound) => Err(format!("account binding names {} instead of {}", bound.node.short(), node.short())),
+        Ok(bound) => {
+            Err(format!("account binding names {} instead of {}", bound.node.short(), node.short()))
+        }
         Err(error) => Err(format!("account binding of {}: {error}", node.short())),
     }
 }
@@ -101,7 +98,9 @@ fn verifiers(
                     Err(what) => fail(what),
                 }
             }
-            Ok(_) => fail(format!("verifier {} is listed by another message than Join", key.short())),
+            Ok(_) => {
+                fail(format!("verifier {} is listed by another message than Join", key.short()))
+            }
             Err(error) => fail(format!("verifier {}: {error}", key.short())),
         }
         if let Admission::Listed(keys) = &genesis.verifier_admission
@@ -214,7 +213,9 @@ fn cards(record: &EpochRecord, network: NetworkId, findings: &mut Vec<Finding>) 
                     (_, Err(error)) => fail(format!("policy of {}: {error}", key.short())),
                 }
             }
-            Ok(_) => fail(format!("miner {} is introduced by another message than Join", key.short())),
+            Ok(_) => {
+                fail(format!("miner {} is introduced by another message than Join", key.short()))
+            }
             Err(error) => fail(format!("joining of {}: {error}", key.short())),
         }
     }
@@ -225,7 +226,8 @@ fn check_faults(record: &EpochRecord, network: NetworkId, findings: &mut Vec<Fin
     for fault in &record.faults {
         for envelope in &fault.evidence {
             if envelope.network != network && envelope.network != NetworkId::default() {
-                let what = format!("the fault of {} rests on another network", fault.accused.short());
+                let what =
+                    format!("the fault of {} rests on another network", fault.accused.short());
                 findings.push(Finding::bundle(Check::Evidence, what));
             }
         }

@@ -182,18 +182,17 @@ impl OneGroup<'_> {
 
     fn commitment(&mut self, lease: LeaseId) -> Option<GroupCommit> {
         let group = self.group;
-        let commit =
-            match group.commit.open_from::<MineRequest>(self.epoch.network, &group.miner) {
-                Ok(MineRequest::Commit(commit)) => commit,
-                Ok(_) => {
-                    self.fail(Check::Attempt, "its commitment is another message");
-                    return None;
-                }
-                Err(error) => {
-                    self.fail(Check::Attempt, format!("its commitment: {error}"));
-                    return None;
-                }
-            };
+        let commit = match group.commit.open_from::<MineRequest>(self.epoch.network, &group.miner) {
+            Ok(MineRequest::Commit(commit)) => commit,
+            Ok(_) => {
+                self.fail(Check::Attempt, "its commitment is another message");
+                return None;
+            }
+            Err(error) => {
+                self.fail(Check::Attempt, format!("its commitment: {error}"));
+                return None;
+            }
+        };
         let size = self.epoch.open.campaign.group_size;
         if commit.lease != lease {
             let what = format!("was committed under lease {}, its own is {lease}", commit.lease);
@@ -222,20 +221,18 @@ impl OneGroup<'_> {
         let mut found = Vec::new();
         let mut last = None;
         for record in &group.attempts {
-            let attempt = match record
-                .submit
-                .open_from::<MineRequest>(self.epoch.network, &group.miner)
-            {
-                Ok(MineRequest::Submit(attempt)) => attempt,
-                Ok(_) => {
-                    self.fail(Check::Attempt, "an attempt is another message");
-                    continue;
-                }
-                Err(error) => {
-                    self.fail(Check::Attempt, format!("an attempt: {error}"));
-                    continue;
-                }
-            };
+            let attempt =
+                match record.submit.open_from::<MineRequest>(self.epoch.network, &group.miner) {
+                    Ok(MineRequest::Submit(attempt)) => attempt,
+                    Ok(_) => {
+                        self.fail(Check::Attempt, "an attempt is another message");
+                        continue;
+                    }
+                    Err(error) => {
+                        self.fail(Check::Attempt, format!("an attempt: {error}"));
+                        continue;
+                    }
+                };
             self.result.attempts += 1;
             let index = attempt.index;
             let id = match attempt.id() {
@@ -322,7 +319,8 @@ impl OneGroup<'_> {
         let mut graded = Vec::with_capacity(attempts.len());
         for (id, attempt, receipt) in attempts {
             let family = self.maker.family();
-            let mut verdict = family.grade(&task.task, &task.key, &attempt.completion).rules;
+            let mut verdict =
+                family.grade(&task.task, &task.key, &attempt.completion, attempt.finish).rules;
             if task.basis == Basis::Regraded {
                 // Another version of the grader: what it finds is compared, not its version.
                 verdict.engine_version = task.spec.engine_version;
@@ -336,7 +334,14 @@ impl OneGroup<'_> {
                         self.group.lease_number,
                         attempt.index,
                     );
-                    graded.push(GradedAttempt { id, attempt, receipt, seed, verdict, verdict_hash });
+                    graded.push(GradedAttempt {
+                        id,
+                        attempt,
+                        receipt,
+                        seed,
+                        verdict,
+                        verdict_hash,
+                    });
                 }
                 Err(error) => {
                     self.fail(Check::Verdict, format!("attempt {}: {error}", attempt.index));
@@ -361,11 +366,15 @@ impl OneGroup<'_> {
             graded.iter().map(|attempt| (attempt.id, attempt.verdict_hash)).collect();
         let mismatch =
             if task.basis == Basis::Regraded { Check::Inconclusive } else { Check::Verdict };
-        match group.own.as_ref().map(|own| {
-            own.open_from::<VerdictReveal>(network, &epoch.genesis.coordinator)
-        }) {
+        match group
+            .own
+            .as_ref()
+            .map(|own| own.open_from::<VerdictReveal>(network, &epoch.genesis.coordinator))
+        {
             None => self.fail(Check::Verdict, "the coordinator's own grade is missing"),
-            Some(Err(error)) => self.fail(Check::Verdict, format!("the coordinator's grade: {error}")),
+            Some(Err(error)) => {
+                self.fail(Check::Verdict, format!("the coordinator's grade: {error}"))
+            }
             Some(Ok(own)) => {
                 if let Some(what) = differs(&own, job, task, &ours) {
                     self.fail(mismatch, format!("the coordinator's grade {what}"));
@@ -413,7 +422,8 @@ impl OneGroup<'_> {
             };
             if reveal.commitment(&verifier).ok() != Some(commit.commit) {
                 if !on_record {
-                    let what = format!("the verdict of verifier {who} does not open its commitment");
+                    let what =
+                        format!("the verdict of verifier {who} does not open its commitment");
                     self.fail(Check::Verdict, what);
                 }
                 continue;
@@ -432,7 +442,9 @@ impl OneGroup<'_> {
         let quorum = epoch.genesis.quorum as usize;
         if agreements.len() < quorum {
             let got = agreements.len();
-            let what = format!("{got} verifiers revealed the verdict that the rules give, the quorum is {quorum}");
+            let what = format!(
+                "{got} verifiers revealed the verdict that the rules give, the quorum is {quorum}"
+            );
             self.fail(mismatch, what);
         }
         let mut ranked: Vec<PublicKey> = epoch

@@ -204,9 +204,8 @@ pub(crate) fn derive(
         }
         derived.groups.extend(result.graded);
     }
-    derived.credits_milli = receipts
-        .iter()
-        .fold(0, |sum: u64, (_, receipt)| sum.saturating_add(receipt.credits_milli));
+    derived.credits_milli =
+        receipts.iter().fold(0, |sum: u64, (_, receipt)| sum.saturating_add(receipt.credits_milli));
     group::check_chains(receipts, &mut derived.findings);
     derived.epoch = Some(epoch);
     derived

@@ -26,21 +26,19 @@ pub struct LengthReader {
 /// Chosen minus rejected, bytes.
 pub(crate) fn difference(groups: &[Group], pair: &Pair) -> i64 {
     let Some(group) = groups.get(pair.group) else { return 0 };
-    let bytes =
-        |at: usize| group.attempts.get(at).map_or(0, |one| length(&one.attempt.completion));
+    let bytes = |at: usize| group.attempts.get(at).map_or(0, |one| length(&one.attempt.completion));
     bytes(pair.chosen) - bytes(pair.rejected)
 }
 
 impl LengthReader {
     pub(crate) fn measure(groups: &[Group], pairs: &[&Pair]) -> Self {
-        let count = |sign| {
-            pairs.iter().filter(|pair| difference(groups, pair).signum() == sign).count()
-        };
+        let count =
+            |sign| pairs.iter().filter(|pair| difference(groups, pair).signum() == sign).count();
         let (chosen_longer, rejected_longer) = (count(1), count(-1));
         let total = pairs.len().max(1) as f64;
-        let right =
-            (chosen_longer as f64 + 0.5 * (pairs.len() - chosen_longer - rejected_longer) as f64)
-                / total;
+        let right = (chosen_longer as f64
+            + 0.5 * (pairs.len() - chosen_longer - rejected_longer) as f64)
+            / total;
         Self {
             pairs: pairs.len(),
             chosen_longer,

@@ -23,7 +23,8 @@ pub(crate) fn normalised(text: &str) -> String {
 /// What is left of a task without its names and numbers: questions and constraints with every
 /// entity as `@` and every digit as `#`.
 fn skeleton(task: &Task) -> String {
-    let mut lines: Vec<String> = task.questions.iter().map(|question| question.text.clone()).collect();
+    let mut lines: Vec<String> =
+        task.questions.iter().map(|question| question.text.clone()).collect();
     lines.extend(task.constraints.iter().map(|constraint| constraint.0.clone()));
     let mut text = lines.join("\n");
     // Longer names first, so that none is cut by a shorter one inside it.
@@ -53,9 +54,7 @@ pub fn fingerprint(kind: Kind, task: &Task, chosen: &str, rejected: &str) -> Has
 /// The fingerprint of a pair of a group; `None` only for a pair that does not belong to it.
 pub(crate) fn of_pair(groups: &[Group], pair: &Pair) -> Option<Hash> {
     let group = groups.get(pair.group)?;
-    let text = |at: usize| {
-        std::str::from_utf8(&group.attempts.get(at)?.attempt.completion).ok()
-    };
+    let text = |at: usize| std::str::from_utf8(&group.attempts.get(at)?.attempt.completion).ok();
     Some(fingerprint(pair.kind, &group.task.task, text(pair.chosen)?, text(pair.rejected)?))
 }
 

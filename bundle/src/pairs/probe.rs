@@ -90,13 +90,19 @@ impl Model {
         let (mut mean, mut deviation) = ([0.0; DENSE], [0.0; DENSE]);
         for at in 0..DENSE {
             mean[at] = samples.iter().map(|(sample, _)| sample.dense[at]).sum::<f64>() / count;
-            let square = |sample: &Features| (sample.dense[at] - mean[at]) * (sample.dense[at] - mean[at]);
+            let square =
+                |sample: &Features| (sample.dense[at] - mean[at]) * (sample.dense[at] - mean[at]);
             let variance = samples.iter().map(|(sample, _)| square(sample)).sum::<f64>() / count;
             deviation[at] = variance.sqrt().max(1e-6);
         }
         let size = GRAM_FEATURES + DENSE;
-        let mut model =
-            Self { weights: vec![0.0; size], squares: vec![1e-8; size], bias: 0.0, mean, deviation };
+        let mut model = Self {
+            weights: vec![0.0; size],
+            squares: vec![1e-8; size],
+            bias: 0.0,
+            mean,
+            deviation,
+        };
         for _ in 0..EPOCHS {
             for (sample, label) in samples {
                 let target = f64::from(u8::from(*label));
