@@ -31,3 +31,11 @@ pub mod schema;
 pub mod store;
 mod table;
 pub mod write;
+
+// The tests of the audit forge bundles with the writer's own parts, from the same fixture as the
+// integration tests.
+#[cfg(test)]
+extern crate self as lode_bundle;
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;

@@ -36,6 +36,8 @@ use crate::{
 mod compare;
 mod files;
 mod report;
+#[cfg(test)]
+mod tests;
 
 pub use report::{BadPair, Report, Trust};
 

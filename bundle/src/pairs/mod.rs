@@ -29,6 +29,8 @@ mod dedup;
 mod matching;
 mod probe;
 mod split;
+#[cfg(test)]
+mod tests;
 
 pub use balance::LengthReader;
 pub use dedup::fingerprint;
