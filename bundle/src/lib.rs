@@ -10,4 +10,32 @@
 //! nothing that the auditor cannot recompute. `docs/decisions/` says why the columns are as they are.
 #![forbid(unsafe_code)]
 
+pub mod audit;
+pub mod card;
+pub mod derive;
+pub mod engine;
+pub mod error;
+mod evidence;
+pub mod finding;
+mod fsio;
+pub mod inspect;
+pub mod layout;
+mod pages;
+pub mod pairs;
+pub mod pull;
+pub mod read;
 pub mod record;
+mod render;
+mod rows;
+pub mod schema;
+pub mod store;
+mod table;
+pub mod write;
+
+// The tests of the audit forge bundles with the writer's own parts, from the same fixture as the
+// integration tests.
+#[cfg(test)]
+extern crate self as lode_bundle;
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;

@@ -135,7 +135,7 @@ pub struct EpochRecord {
     /// BLAKE3 of the content.
     pub blobs: BTreeMap<Hash, Vec<u8>>,
     /// Fingerprints of pairs in the network's earlier bundles, sorted
-    /// (`pairs::fingerprint`); a pair with one of them is not published again. May be empty.
+    /// ([`crate::pairs::fingerprint`]); a pair with one of them is not published again. May be empty.
     pub earlier: Vec<Hash>,
     /// SPDX licence under which the operator publishes the bundle's own content.
     pub licence: String,

@@ -1,0 +1,532 @@
+//! One counter: its task, its leases, what was committed and uploaded, receipts and grades.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use lode_proto::{
+    attempt::{Attempt, GroupCommit, Receipt},
+    codec,
+    credit::{CREDIT_VERSION, credited_tokens, credits_milli},
+    epoch::Outcome,
+    id::{AttemptId, Hash, JobId, LeaseId},
+    key::PublicKey,
+    limits::{MAX_ENCODED_BYTES, MAX_GROUP_SIZE, MAX_LEASES_PER_TASK},
+    manifest::CounterRecord,
+    mine::MineRequest,
+    policy::PolicyCard,
+    seed,
+    verify::{VerdictCommit, VerdictReveal},
+};
+
+use super::{
+    Agreement, Basis, Epoch, GradedAttempt, Group, SeededTask, named,
+    task::{Made, Maker},
+};
+use crate::{
+    finding::{Check, Finding},
+    record::GroupRecord,
+};
+
+/// What one counter gives.
+#[derive(Default)]
+pub(crate) struct CounterResult {
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) basis: Option<Basis>,
+    pub(crate) task: Option<Arc<SeededTask>>,
+    pub(crate) graded: Option<Group>,
+    pub(crate) attempts: u64,
+    pub(crate) substituted: bool,
+    /// Counter and receipt of every attempt, for the miners' chains.
+    pub(crate) receipts: Vec<(u64, Receipt)>,
+}
+
+/// Checks one counter with its groups.
+pub(crate) fn check_counter(
+    epoch: &Epoch,
+    maker: &Maker<'_>,
+    record: &CounterRecord,
+    groups: &[&GroupRecord],
+) -> CounterResult {
+    let mut result = CounterResult::default();
+    let counter = record.counter;
+    let made = maker.make(counter, record.task);
+    let fault = match (&made, record.task, &record.outcome) {
+        (Made::Fault(check, what), ..) => Some((*check, what.clone())),
+        (Made::Exhausted, None, Outcome::Exhausted) => None,
+        (Made::Exhausted, ..) => {
+            Some((Check::Task, "its seed gives no task, but one is recorded".into()))
+        }
+        (Made::Task(_), _, Outcome::Exhausted) => {
+            Some((Check::Counter, "is called exhausted, but its seed gives a task".into()))
+        }
+        (Made::Task(task), Some(claimed), _) if task.id == claimed => None,
+        (Made::Task(task), claimed, _) => {
+            let claimed = claimed.map_or("none".to_owned(), |id| id.to_string());
+            let what = format!(
+                "the task was not made from its seed: {claimed} is recorded, the seed gives {}",
+                task.id
+            );
+            Some((Check::Task, what))
+        }
+    };
+    if let Some((check, what)) = fault {
+        result.findings.push(Finding::counter(counter, check, what));
+    }
+    if let Made::Task(task) = made {
+        result.basis = Some(task.basis);
+        result.task = Some(Arc::from(task));
+    } else if let Made::Exhausted = made {
+        result.basis = Some(Basis::Regenerated);
+    }
+    check_outcome(record, groups, &mut result.findings);
+    for group in groups {
+        let mut one = OneGroup { epoch, maker, record, group, result: &mut result };
+        one.check();
+    }
+    result
+}
+
+/// The outcome against the groups that are there.
+fn check_outcome(record: &CounterRecord, groups: &[&GroupRecord], findings: &mut Vec<Finding>) {
+    let mut fail = |what: String| {
+        findings.push(Finding::counter(record.counter, Check::Counter, what));
+    };
+    let graded = matches!(record.outcome, Outcome::Graded { .. });
+    let last = groups.last().map(|group| group.lease_number);
+    match named(&record.outcome) {
+        Some((_, number, _)) if last == Some(number) => {}
+        Some((_, number, attempts)) if graded || !attempts.is_empty() => {
+            fail(format!("lease {number} is its outcome, but there is no evidence of that lease"));
+        }
+        Some(_) => {}
+        None if matches!(record.outcome, Outcome::Exhausted) && !groups.is_empty() => {
+            fail("is called exhausted, but attempts at it were accepted".into());
+        }
+        None => {}
+    }
+}
+
+struct OneGroup<'a> {
+    epoch: &'a Epoch,
+    maker: &'a Maker<'a>,
+    record: &'a CounterRecord,
+    group: &'a GroupRecord,
+    result: &'a mut CounterResult,
+}
+
+impl OneGroup<'_> {
+    fn fail(&mut self, check: Check, what: impl Into<String>) {
+        self.result.findings.push(Finding::counter(self.record.counter, check, what));
+    }
+
+    fn check(&mut self) {
+        let (epoch, group) = (self.epoch, self.group);
+        let counter = self.record.counter;
+        let lease = seed::lease_id(
+            &epoch.network.0,
+            epoch.open.epoch,
+            counter,
+            group.lease_number,
+            &group.miner,
+        );
+        if group.lease_number >= MAX_LEASES_PER_TASK {
+            let what = format!("lease number {} is over the limit", group.lease_number);
+            self.fail(Check::Attempt, what);
+        }
+        let Some((card, account)) = epoch.cards.get(&(group.miner, group.policy)) else {
+            let what = format!(
+                "miner {} never joined with policy {}",
+                group.miner.short(),
+                group.policy.short()
+            );
+            return self.fail(Check::Evidence, what);
+        };
+        let Some(commit) = self.commitment(lease) else { return };
+        let attempts = self.attempts(lease, &commit, card);
+        let Ok(commit_hash) = commit.hash() else { return };
+        // A lease that was given out anew has receipts to check, but no part in the outcome.
+        let Some((_, number, ids)) = named(&self.record.outcome) else { return };
+        if number != group.lease_number {
+            return;
+        }
+        let outcome = &self.record.outcome;
+        let uploaded: Vec<AttemptId> = attempts.iter().map(|(id, ..)| *id).collect();
+        if named(outcome).map(|(named, ..)| named) != Some(lease) || ids != uploaded {
+            self.fail(Check::Counter, "its outcome names another lease or other attempts");
+        }
+        if !matches!(outcome, Outcome::Graded { .. }) {
+            return;
+        }
+        if uploaded.len() != commit.attempts.len() {
+            let (got, want) = (uploaded.len(), commit.attempts.len());
+            self.fail(Check::Attempt, format!("{got} of {want} committed attempts are there"));
+        }
+        let Some(task) = self.result.task.clone() else { return };
+        let graded = self.grade(&task, attempts);
+        let job = seed::job_id(&lease, &commit_hash);
+        let agreements = self.verdicts(&task, job, &commit_hash, &graded, *account);
+        self.result.graded = Some(Group {
+            counter,
+            lease_number: group.lease_number,
+            lease,
+            miner: group.miner,
+            policy: group.policy,
+            card: card.clone(),
+            task,
+            attempts: graded,
+            agreements,
+        });
+    }
+
+    fn commitment(&mut self, lease: LeaseId) -> Option<GroupCommit> {
+        let group = self.group;
+        let commit = match group.commit.open_from::<MineRequest>(self.epoch.network, &group.miner) {
+            Ok(MineRequest::Commit(commit)) => commit,
+            Ok(_) => {
+                self.fail(Check::Attempt, "its commitment is another message");
+                return None;
+            }
+            Err(error) => {
+                self.fail(Check::Attempt, format!("its commitment: {error}"));
+                return None;
+            }
+        };
+        let size = self.epoch.open.campaign.group_size;
+        if commit.lease != lease {
+            let what = format!("was committed under lease {}, its own is {lease}", commit.lease);
+            self.fail(Check::Attempt, what);
+        } else if commit.policy != group.policy {
+            self.fail(Check::Attempt, "was committed under another policy");
+        } else if commit.attempts.len() != size as usize || size > MAX_GROUP_SIZE {
+            let got = commit.attempts.len();
+            self.fail(Check::Attempt, format!("has {got} attempts committed, a group is {size}"));
+        } else if commit.attempts.iter().collect::<BTreeSet<_>>().len() != commit.attempts.len() {
+            self.fail(Check::Attempt, "committed to one attempt twice");
+        } else {
+            return Some(commit);
+        }
+        None
+    }
+
+    /// The attempts that can be read, with their receipts.
+    fn attempts(
+        &mut self,
+        lease: LeaseId,
+        commit: &GroupCommit,
+        card: &PolicyCard,
+    ) -> Vec<(AttemptId, Attempt, Receipt)> {
+        let group = self.group;
+        let mut found = Vec::new();
+        let mut last = None;
+        for record in &group.attempts {
+            let attempt =
+                match record.submit.open_from::<MineRequest>(self.epoch.network, &group.miner) {
+                    Ok(MineRequest::Submit(attempt)) => attempt,
+                    Ok(_) => {
+                        self.fail(Check::Attempt, "an attempt is another message");
+                        continue;
+                    }
+                    Err(error) => {
+                        self.fail(Check::Attempt, format!("an attempt: {error}"));
+                        continue;
+                    }
+                };
+            self.result.attempts += 1;
+            let index = attempt.index;
+            let id = match attempt.id() {
+                Ok(id) => id,
+                Err(error) => {
+                    self.fail(Check::Attempt, format!("attempt {index}: {error}"));
+                    continue;
+                }
+            };
+            if last.is_some_and(|last| last >= index) {
+                self.fail(Check::Attempt, format!("attempt {index} is out of order or twice"));
+                continue;
+            }
+            last = Some(index);
+            if attempt.lease != lease || attempt.policy != group.policy {
+                let what = format!("attempt {index} was made under another lease or policy");
+                self.fail(Check::Attempt, what);
+                continue;
+            }
+            if commit.attempts.get(index as usize) != Some(&id) {
+                let what = format!("attempt {index} is not the one that was committed to");
+                self.fail(Check::Attempt, what);
+                continue;
+            }
+            let receipt = record
+                .receipt
+                .open_from::<Receipt>(self.epoch.network, &self.epoch.genesis.coordinator);
+            match receipt {
+                Ok(receipt) => {
+                    self.check_receipt(&receipt, lease, id, &attempt, card);
+                    self.result.receipts.push((self.record.counter, receipt.clone()));
+                    found.push((id, attempt, receipt));
+                }
+                Err(error) => {
+                    self.fail(Check::Receipt, format!("the receipt of attempt {index}: {error}"));
+                }
+            }
+        }
+        found
+    }
+
+    fn check_receipt(
+        &mut self,
+        receipt: &Receipt,
+        lease: LeaseId,
+        id: AttemptId,
+        attempt: &Attempt,
+        card: &PolicyCard,
+    ) {
+        let epoch = self.epoch;
+        let tokens = credited_tokens(
+            attempt.completion_tokens,
+            attempt.completion.len(),
+            epoch.open.campaign.max_completion_tokens,
+        );
+        let credits = credits_milli(tokens, card.parameters, receipt.tier);
+        let right = receipt.miner == self.group.miner
+            && receipt.epoch == epoch.open.epoch
+            && receipt.lease == lease
+            && receipt.attempt_index == attempt.index
+            && receipt.attempt == id;
+        if !right {
+            let what = format!("the receipt of attempt {} is for something else", attempt.index);
+            self.fail(Check::Receipt, what);
+        } else if receipt.credit_version != CREDIT_VERSION {
+            let what = format!("credits by version {} of the formula", receipt.credit_version);
+            self.fail(Check::Inconclusive, what);
+        } else if (receipt.tokens, receipt.parameters, receipt.credits_milli)
+            != (tokens, card.parameters, credits)
+        {
+            let what = format!(
+                "attempt {} was credited {} for {} tokens, the formula gives {credits} for {tokens}",
+                attempt.index, receipt.credits_milli, receipt.tokens
+            );
+            self.fail(Check::Receipt, what);
+        }
+    }
+
+    fn grade(
+        &mut self,
+        task: &SeededTask,
+        attempts: Vec<(AttemptId, Attempt, Receipt)>,
+    ) -> Vec<GradedAttempt> {
+        let mut graded = Vec::with_capacity(attempts.len());
+        for (id, attempt, receipt) in attempts {
+            let family = self.maker.family();
+            let mut verdict =
+                family.grade(&task.task, &task.key, &attempt.completion, attempt.finish).rules;
+            if task.basis == Basis::Regraded {
+                // Another version of the grader: what it finds is compared, not its version.
+                verdict.engine_version = task.spec.engine_version;
+            }
+            match verdict.hash() {
+                Ok(verdict_hash) => {
+                    let seed = seed::attempt_seed(
+                        &self.epoch.secret.0,
+                        &self.epoch.beacon,
+                        self.record.counter,
+                        self.group.lease_number,
+                        attempt.index,
+                    );
+                    graded.push(GradedAttempt {
+                        id,
+                        attempt,
+                        receipt,
+                        seed,
+                        verdict,
+                        verdict_hash,
+                    });
+                }
+                Err(error) => {
+                    self.fail(Check::Verdict, format!("attempt {}: {error}", attempt.index));
+                }
+            }
+        }
+        graded
+    }
+
+    /// Compares the coordinator's and the verifiers' verdicts with ours.
+    fn verdicts(
+        &mut self,
+        task: &SeededTask,
+        job: JobId,
+        commit_hash: &Hash,
+        graded: &[GradedAttempt],
+        miner_account: PublicKey,
+    ) -> Vec<Agreement> {
+        let (epoch, group) = (self.epoch, self.group);
+        let network = epoch.network;
+        let ours: Vec<(AttemptId, Hash)> =
+            graded.iter().map(|attempt| (attempt.id, attempt.verdict_hash)).collect();
+        let mismatch =
+            if task.basis == Basis::Regraded { Check::Inconclusive } else { Check::Verdict };
+        match group
+            .own
+            .as_ref()
+            .map(|own| own.open_from::<VerdictReveal>(network, &epoch.genesis.coordinator))
+        {
+            None => self.fail(Check::Verdict, "the coordinator's own grade is missing"),
+            Some(Err(error)) => {
+                self.fail(Check::Verdict, format!("the coordinator's grade: {error}"))
+            }
+            Some(Ok(own)) => {
+                if let Some(what) = differs(&own, job, task, &ours) {
+                    self.fail(mismatch, format!("the coordinator's grade {what}"));
+                }
+            }
+        }
+        let mut agreements: BTreeMap<PublicKey, Agreement> = BTreeMap::new();
+        let mut asked = BTreeSet::new();
+        for verdict in &group.verdicts {
+            let verifier = verdict.commit.sender;
+            let who = verifier.short();
+            let Some(account) = epoch.verifiers.get(&verifier) else {
+                self.fail(Check::Verdict, format!("{who} graded, but is no verifier of the epoch"));
+                continue;
+            };
+            if !asked.insert(verifier) {
+                self.fail(Check::Verdict, format!("verifier {who} graded twice"));
+                continue;
+            }
+            if *account == miner_account {
+                self.fail(Check::Verdict, format!("verifier {who} graded its own account's work"));
+                continue;
+            }
+            let on_record = [Some(self.lease()), None]
+                .iter()
+                .any(|lease| epoch.faults.contains(&(verifier, *lease)));
+            let commit = match verdict.commit.open::<VerdictCommit>(network) {
+                Ok(commit) if commit.job == job => commit,
+                Ok(_) => {
+                    self.fail(Check::Verdict, format!("verifier {who} committed to another job"));
+                    continue;
+                }
+                Err(error) => {
+                    self.fail(Check::Verdict, format!("the commitment of verifier {who}: {error}"));
+                    continue;
+                }
+            };
+            let Some(envelope) = &verdict.reveal else { continue };
+            let reveal = match envelope.open_from::<VerdictReveal>(network, &verifier) {
+                Ok(reveal) => reveal,
+                Err(error) => {
+                    self.fail(Check::Verdict, format!("the verdict of verifier {who}: {error}"));
+                    continue;
+                }
+            };
+            if reveal.commitment(&verifier).ok() != Some(commit.commit) {
+                if !on_record {
+                    let what =
+                        format!("the verdict of verifier {who} does not open its commitment");
+                    self.fail(Check::Verdict, what);
+                }
+                continue;
+            }
+            match differs(&reveal, job, task, &ours) {
+                None => {
+                    let (sequence, signature) = (envelope.sequence, envelope.signature);
+                    agreements.insert(verifier, Agreement { verifier, sequence, signature });
+                }
+                Some(_) if on_record => {}
+                Some(what) => {
+                    self.fail(mismatch, format!("the verdict of verifier {who} {what}"));
+                }
+            }
+        }
+        let quorum = epoch.genesis.quorum as usize;
+        if agreements.len() < quorum {
+            let got = agreements.len();
+            let what = format!(
+                "{got} verifiers revealed the verdict that the rules give, the quorum is {quorum}"
+            );
+            self.fail(mismatch, what);
+        }
+        let mut ranked: Vec<PublicKey> = epoch
+            .verifiers
+            .iter()
+            .filter(|(_, account)| **account != miner_account)
+            .map(|(key, _)| *key)
+            .collect();
+        ranked.sort_by_cached_key(|key| seed::draw_rank(&epoch.beacon, commit_hash, key));
+        self.result.substituted |=
+            ranked.iter().take(quorum).any(|drawn| !agreements.contains_key(drawn));
+        agreements.into_values().collect()
+    }
+
+    fn lease(&self) -> LeaseId {
+        seed::lease_id(
+            &self.epoch.network.0,
+            self.epoch.open.epoch,
+            self.record.counter,
+            self.group.lease_number,
+            &self.group.miner,
+        )
+    }
+}
+
+/// How a revealed verdict differs from ours, or `None` where it does not.
+fn differs(
+    reveal: &VerdictReveal,
+    job: JobId,
+    task: &SeededTask,
+    ours: &[(AttemptId, Hash)],
+) -> Option<String> {
+    let theirs = &reveal.verdict;
+    if theirs.job != job || theirs.task_id != task.id {
+        return Some("is of another job or task".into());
+    }
+    if theirs.verdicts.len() != ours.len() {
+        return Some(format!("is of {} attempts instead of {}", theirs.verdicts.len(), ours.len()));
+    }
+    let place = theirs.verdicts.iter().zip(ours).position(|(theirs, ours)| theirs != ours)?;
+    let got = theirs.verdicts.get(place)?.1.short();
+    let want = ours.get(place)?.1.short();
+    Some(format!("on attempt {place} is {got}, the rules give {want}"))
+}
+
+/// Receipts of each miner: one chain without a hole.
+pub(crate) fn check_chains(receipts: Vec<(u64, Receipt)>, findings: &mut Vec<Finding>) {
+    let mut chains: BTreeMap<PublicKey, Vec<(u64, Receipt)>> = BTreeMap::new();
+    for (counter, receipt) in receipts {
+        chains.entry(receipt.miner).or_default().push((counter, receipt));
+    }
+    for chain in chains.values_mut() {
+        chain.sort_by_key(|(_, receipt)| receipt.index);
+        if let Some((counter, first)) = chain.first()
+            && first.index == 0
+            && first.previous != Hash::default()
+        {
+            let what = "the miner's first receipt names one before it";
+            findings.push(Finding::counter(*counter, Check::Receipt, what));
+        }
+        for pair in chain.windows(2) {
+            let [(_, before), (counter, after)] = pair else { continue };
+            let linked = before.index.checked_add(1) == Some(after.index)
+                && before.hash().ok() == Some(after.previous);
+            if !linked {
+                let what = format!(
+                    "receipt {} of miner {} does not follow receipt {}",
+                    after.index,
+                    after.miner.short(),
+                    before.index
+                );
+                findings.push(Finding::counter(*counter, Check::Receipt, what));
+            }
+        }
+    }
+}
+
+/// The frame that stores a task with its key.
+pub(crate) fn task_frame(
+    task: &SeededTask,
+) -> Result<crate::evidence::TaskFrame, codec::CodecError> {
+    let (id, key) = (task.id, codec::encode(&task.key)?);
+    debug_assert!(key.len() <= MAX_ENCODED_BYTES);
+    Ok(crate::evidence::TaskFrame { id, task: codec::encode(&task.task)?, key })
+}

@@ -1,0 +1,83 @@
+//! What a bundle needs of the task engine, as one object that is passed in.
+//!
+//! The writer and the auditor regenerate tasks and grade attempts; which families exist, how a
+//! prompt is rendered is the task engine's business.
+
+use std::collections::BTreeMap;
+
+use lode_proto::{
+    attempt::Finish,
+    id::Hash,
+    task::{DomainRef, TaskSpec},
+};
+use lode_tasks::{
+    family::{DomainError, Family, GenerateError, Library},
+    grade, longdoc,
+    types::{AnswerKey, Task, Verdict},
+};
+
+/// The task engine, as writer and auditor use it. Every answer is a pure function of its inputs.
+pub trait Engine: Sync {
+    /// The family of that name, `None` where this build has none.
+    fn family(&self, name: &str) -> Option<&dyn Family>;
+
+    /// A library that holds the domain file and the inputs of a bundle, and nothing else.
+    ///
+    /// # Errors
+    /// Where the domain file cannot be used.
+    fn library(
+        &self,
+        domain: &DomainRef,
+        blobs: &BTreeMap<Hash, Vec<u8>>,
+    ) -> Result<Library, DomainError>;
+
+    /// The exact text that the model sees.
+    fn prompt(&self, task: &Task) -> String;
+}
+
+/// The task engine of this build: every family it has.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BuiltinEngine;
+
+/// The family of long documents.
+struct Longdoc;
+
+impl Family for Longdoc {
+    fn name(&self) -> &'static str {
+        longdoc::NAME
+    }
+
+    fn generate(
+        &self,
+        spec: &TaskSpec,
+        library: &Library,
+    ) -> Result<(Task, AnswerKey), GenerateError> {
+        longdoc::generate(spec, library)
+    }
+
+    fn grade(&self, task: &Task, key: &AnswerKey, completion: &[u8], finish: Finish) -> Verdict {
+        Verdict { rules: grade::grade(task, key, completion, finish), judge: None }
+    }
+}
+
+impl Engine for BuiltinEngine {
+    fn family(&self, name: &str) -> Option<&dyn Family> {
+        (name == longdoc::NAME).then_some(&Longdoc as &dyn Family)
+    }
+
+    fn library(
+        &self,
+        domain: &DomainRef,
+        blobs: &BTreeMap<Hash, Vec<u8>>,
+    ) -> Result<Library, DomainError> {
+        let mut library = Library::default();
+        if let Some(bytes) = blobs.get(&domain.hash) {
+            library.add(&domain.name, bytes)?;
+        }
+        Ok(library)
+    }
+
+    fn prompt(&self, task: &Task) -> String {
+        task.prompt()
+    }
+}

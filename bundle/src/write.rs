@@ -1,0 +1,143 @@
+//! Writing a bundle: staged first, then signed, then under its name. Never half-written.
+//!
+//! ```text
+//! EpochRecord ─► ROOT/.writing-bundle-000042 ─► ROOT/staged/bundle-000042 ─► ROOT/bundle-000042
+//!                files, each synced             complete, waits for           manifest.sig added,
+//!                                               signatures                    renamed
+//! ```
+//!
+//! Every step ends in a rename, so that a crash leaves the state before it; running the step again
+//! carries on. What stands under the final name is complete and signed.
+
+use std::path::{Path, PathBuf};
+
+use lode_proto::{
+    codec,
+    envelope::Envelope,
+    id::{Hash, NetworkId},
+    key::SecretKey,
+    limits::MAX_MANIFEST_BYTES,
+    manifest::{BundleSignature, Manifest, SignatureFile},
+};
+
+use crate::{
+    derive::{self, StoredTasks},
+    engine::Engine,
+    error::BundleError,
+    fsio, layout,
+    pairs::{self, PairSet},
+    read::{self, signature_findings},
+    record::EpochRecord,
+    render::{self, SOFTWARE},
+};
+
+/// A bundle that waits for its signatures.
+#[derive(Debug, Clone)]
+pub struct Staged {
+    /// Its name.
+    pub name: String,
+    /// Where it lies: `ROOT/staged/NAME`.
+    pub dir: PathBuf,
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Plain BLAKE3 of `manifest.json`: what is signed.
+    pub manifest_hash: Hash,
+    /// The pairs.
+    pub pairs: PairSet,
+}
+
+/// Writes the bundle of an epoch to `ROOT/staged/`. `threads` grade at a time.
+///
+/// A bundle of that name that is staged already is replaced: the same record gives the same bytes.
+///
+/// # Errors
+/// Where anything in the record does not hold (every finding is named), a signed bundle of that
+/// name exists, or the file system refuses. Nothing is left under a final name then.
+pub fn stage(
+    record: &EpochRecord,
+    engine: &dyn Engine,
+    root: &Path,
+    threads: usize,
+) -> Result<Staged, BundleError> {
+    let derived = derive::derive(record, engine, &StoredTasks::new(), threads);
+    let epoch = match &derived.epoch {
+        Some(epoch) if derived.findings.is_empty() => epoch,
+        _ => return Err(BundleError::Record(derived.findings)),
+    };
+    let set = pairs::build(&derived.groups, &record.earlier.iter().copied().collect());
+    let name = layout::bundle_name(record.epoch);
+    let signed = root.join(&name);
+    if signed.exists() {
+        return Err(BundleError::bad(signed.display().to_string(), "exists already and is signed"));
+    }
+    let (writing, dir) =
+        (root.join(format!(".writing-{name}")), root.join(layout::STAGED).join(&name));
+    fsio::remove_tree(&writing)?;
+    fsio::create_dir(&writing)?;
+    let mut put = |path: &str, bytes: Vec<u8>| fsio::write_new(&writing.join(path), &bytes);
+    let (manifest, bytes) = render::render(record, &derived, epoch, &set, SOFTWARE, &mut put)?;
+    if bytes.len() > MAX_MANIFEST_BYTES {
+        let what = format!("has {} bytes, at most {MAX_MANIFEST_BYTES} are allowed", bytes.len());
+        return Err(BundleError::bad(layout::MANIFEST, what));
+    }
+    fsio::write_new(&writing.join(layout::MANIFEST), &bytes)?;
+    fsio::sync_tree(&writing)?;
+    fsio::create_dir(&root.join(layout::STAGED))?;
+    fsio::remove_tree(&dir)?;
+    fsio::rename(&writing, &dir)?;
+    Ok(Staged { name, dir, manifest, manifest_hash: Hash::of(&bytes), pairs: set })
+}
+
+/// Signs a bundle's manifest, as its coordinator or as a verifier that has audited it.
+///
+/// # Errors
+/// None in practice; the payload is small.
+pub fn sign_manifest(
+    manifest_hash: Hash,
+    epoch: u64,
+    network: NetworkId,
+    key: &SecretKey,
+    sequence: u64,
+) -> Result<Envelope, BundleError> {
+    let payload = BundleSignature { manifest: manifest_hash, epoch };
+    Ok(Envelope::seal(&payload, network, key, sequence)?)
+}
+
+/// Gives a staged bundle its signatures and its final name, `ROOT/NAME`. Running it again after a
+/// crash, or after it has succeeded, ends well.
+///
+/// # Errors
+/// Where the coordinator's signature or a quorum of verifiers' is missing, or any does not hold.
+pub fn attach_signatures(
+    root: &Path,
+    name: &str,
+    envelopes: Vec<Envelope>,
+) -> Result<PathBuf, BundleError> {
+    if !layout::is_bundle_name(name) {
+        return Err(BundleError::bad(name, "is not the name of a bundle"));
+    }
+    let (staged, signed) = (root.join(layout::STAGED).join(name), root.join(name));
+    if !staged.exists() && signed.exists() {
+        return Ok(signed);
+    }
+    let opened = read::open(&staged)?;
+    let coordinator = opened.genesis.coordinator;
+    let mut file = SignatureFile { envelopes };
+    file.envelopes.sort_by_key(|envelope| (envelope.sender != coordinator, envelope.sender));
+    file.envelopes.dedup_by_key(|envelope| envelope.sender);
+    let findings = signature_findings(&opened, &file, true);
+    if !findings.is_empty() {
+        return Err(BundleError::Record(findings));
+    }
+    let temporary = staged.join(".manifest.sig");
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(BundleError::io(&temporary)(error));
+        }
+        _ => {}
+    }
+    fsio::write_new(&temporary, &codec::encode(&file)?)?;
+    fsio::rename(&temporary, &staged.join(layout::SIGNATURES))?;
+    fsio::rename(&staged, &signed)?;
+    Ok(signed)
+}

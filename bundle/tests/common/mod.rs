@@ -1,0 +1,451 @@
+//! A whole network in memory: real keys, real tasks, real grades, real envelopes; only the texts of
+//! the "models" are made from each task's witness, so that every failure class occurs.
+#![allow(dead_code, missing_docs, unreachable_pub, reason = "shared by several tests")]
+
+use std::collections::BTreeMap;
+
+use lode_bundle::{
+    engine::{BuiltinEngine, Engine},
+    record::{AttemptRecord, EpochRecord, GroupRecord, VerdictRecord},
+    write::{Staged, attach_signatures, sign_manifest, stage},
+};
+use lode_proto::{
+    attempt::{Attempt, Finish, GroupCommit, Receipt},
+    credit::{CREDIT_VERSION, credited_tokens, credits_milli},
+    envelope::{Envelope, Payload},
+    epoch::{BeaconCommit, BeaconFixed, BeaconReveal, Campaign, EpochOpen, Outcome},
+    genesis::{Admission, Genesis},
+    id::{AttemptId, Hash, NetworkId, PolicyId},
+    key::{PublicKey, SecretKey},
+    ledger::LedgerEntry,
+    manifest::CounterRecord,
+    mine::MineRequest,
+    policy::{Policy, PolicyCard, Sampling, Tier},
+    seed,
+    task::{Profile, TaskTemplate},
+    verify::{JobVerdict, VerdictCommit, VerdictReveal, VerifyRequest},
+};
+use lode_tasks::{
+    family::{GenerateError, Library},
+    types::{AnswerKey, Task},
+};
+
+pub const GROUP: u32 = 8;
+pub const EPOCH: u64 = 1;
+
+pub fn key(byte: u8) -> SecretKey {
+    SecretKey::from_bytes(&[byte; 32])
+}
+
+/// The keys of the network, with each one's next sequence.
+pub struct Keys {
+    pub coordinator: SecretKey,
+    pub verifiers: Vec<SecretKey>,
+    pub miners: Vec<SecretKey>,
+    sequence: BTreeMap<PublicKey, u64>,
+    pub network: NetworkId,
+}
+
+impl Keys {
+    pub fn seal<T: Payload>(&mut self, key: &SecretKey, value: &T) -> Envelope {
+        let sequence = self.sequence.entry(key.public()).or_default();
+        *sequence += 1;
+        Envelope::seal(value, self.network, key, *sequence).unwrap()
+    }
+}
+
+/// A finished epoch with everything needed to change and sign it again.
+pub struct World {
+    pub keys: Keys,
+    pub genesis: Genesis,
+    pub record: EpochRecord,
+    pub card: PolicyCard,
+    chains: BTreeMap<PublicKey, (u64, Hash)>,
+}
+
+pub fn card() -> PolicyCard {
+    PolicyCard {
+        policy: Policy {
+            weights: Hash::of(b"weights"),
+            quantisation: "Q8_0".into(),
+            adapter: None,
+            template: "raw/1".into(),
+            sampling: Sampling { temperature_milli: 800, sampler: "gumbel/1".into() },
+            grammar: Some(1),
+        },
+        model: "Test-135M".into(),
+        parameters: 134_515_008,
+        licence: "Apache-2.0".into(),
+        output_licence: "Apache-2.0".into(),
+        engine: "test/1".into(),
+    }
+}
+
+/// What an attempt of the fixture is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Like {
+    Pass,
+    /// Passes, after some thinking of so many words.
+    PassAfter(usize),
+    Trapped,
+    WrongAnswer,
+    WrongAnswerAfter(usize),
+    NoTrace,
+    WrongArtifact,
+    Garbage,
+    NotUtf8,
+    Cut,
+}
+
+/// The completion of an attempt, and why it ended.
+pub fn completion(like: Like, task: &Task, key: &AnswerKey) -> (Vec<u8>, Finish) {
+    let think = |words: usize| {
+        let words: Vec<String> = (0..words).map(|n| format!("thought{n}")).collect();
+        format!("{}\n", words.join(" "))
+    };
+    let wrong_answer = || replace_line(&key.witness, "Q1:", "Q1: nobody at all");
+    let text = match like {
+        Like::Pass => key.witness.clone(),
+        Like::PassAfter(words) => think(words) + &key.witness,
+        Like::Trapped => key.trapped[0].text.clone(),
+        Like::WrongAnswer => wrong_answer(),
+        Like::WrongAnswerAfter(words) => think(words) + &wrong_answer(),
+        Like::NoTrace => replace_line(&key.witness, "e1:", "e1: It is written somewhere"),
+        Like::WrongArtifact => {
+            let words = vec!["entirely"; 60].join(" ");
+            replace_line(&key.witness, "Artifact:", &format!("Artifact: {words}"))
+        }
+        Like::Garbage => "I do not know.".into(),
+        Like::NotUtf8 => return (b"<trace>\n\xff\xfe\n".to_vec(), Finish::Stop),
+        Like::Cut => {
+            let cut = key.witness.len() / 2;
+            return (key.witness.as_bytes()[..cut].to_vec(), Finish::Cap);
+        }
+    };
+    let _ = task;
+    (text.into_bytes(), Finish::Stop)
+}
+
+fn replace_line(text: &str, start: &str, by: &str) -> String {
+    let lines: Vec<&str> =
+        text.lines().map(|line| if line.starts_with(start) { by } else { line }).collect();
+    lines.join("\n") + "\n"
+}
+
+/// The groups of the fixture: all kinds of attempts, mixed by counter.
+pub fn likes(counter: u64) -> [Like; GROUP as usize] {
+    use Like::*;
+    match counter % 6 {
+        0 => [Pass, Trapped, Garbage, PassAfter(3), WrongAnswer, WrongAnswerAfter(5), NotUtf8, Cut],
+        1 => [WrongAnswer, PassAfter(2), PassAfter(9), NoTrace, Trapped, Trapped, Pass, Garbage],
+        2 => [Pass; GROUP as usize],
+        3 => [Garbage, WrongAnswer, Trapped, WrongArtifact, Cut, Cut, NotUtf8, WrongAnswerAfter(2)],
+        4 => [Pass, PassAfter(1), PassAfter(4), WrongArtifact, Trapped, WrongAnswer, NoTrace, Pass],
+        _ => [Trapped, Trapped, Pass, Pass, PassAfter(7), NoTrace, WrongAnswer, Garbage],
+    }
+}
+
+impl World {
+    /// An epoch with `counters` counters: mostly graded, a few unanswered and incomplete.
+    pub fn new(counters: u64) -> Self {
+        let coordinator = key(1);
+        let verifiers: Vec<SecretKey> = (10..13).map(key).collect();
+        let miners: Vec<SecretKey> = (20..22).map(key).collect();
+        let genesis = Genesis {
+            name: "fixture".into(),
+            version: 1,
+            coordinator: coordinator.public(),
+            quorum: 2,
+            verifiers: 3,
+            verifier_admission: Admission::Open,
+            open_to_miners: true,
+            nonce: Hash::of(b"nonce"),
+        };
+        let (network, genesis_envelope) = genesis.seal(&coordinator).unwrap();
+        let mut keys =
+            Keys { coordinator, verifiers, miners, sequence: BTreeMap::new(), network };
+        let library = Library::builtin().unwrap();
+        let domain = library.named("companies").unwrap();
+        let secret = Hash::of(b"a secret");
+        let template = TaskTemplate {
+            family: "longdoc".into(),
+            engine_version: lode_tasks::ENGINE_VERSION,
+            domain: domain.clone(),
+            profile: Profile::Nano,
+            inputs: Vec::new(),
+        };
+        let campaign = Campaign {
+            template,
+            group_size: GROUP,
+            max_completion_tokens: 256,
+            lease_ms: 60_000,
+        };
+        let open = EpochOpen {
+            epoch: EPOCH,
+            commit: seed::epoch_commit(&secret.0),
+            campaign: campaign.clone(),
+            ledger_head: Hash::default(),
+        };
+        let signer = keys.coordinator.clone();
+        let open_envelope = keys.seal(&signer, &open);
+        let mut nonces = BTreeMap::new();
+        let (mut verifier_joins, mut commits, mut reveals) =
+            (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        for (at, verifier) in keys.verifiers.clone().iter().enumerate() {
+            let public = verifier.public();
+            let nonce = Hash::of(&[at as u8]);
+            let join = VerifyRequest::Join { account: None, software: "test".into() };
+            verifier_joins.push(keys.seal(verifier, &join));
+            let commit = seed::nonce_commit(&public, EPOCH, &nonce.0);
+            commits.insert(public, keys.seal(verifier, &BeaconCommit { epoch: EPOCH, commit }));
+            reveals.insert(public, keys.seal(verifier, &BeaconReveal { epoch: EPOCH, nonce }));
+            nonces.insert(public, nonce.0);
+        }
+        let revealed: Vec<(PublicKey, [u8; 32])> = nonces.into_iter().collect();
+        let beacon = seed::beacon(&open.commit, EPOCH, &revealed);
+        let fixed = BeaconFixed {
+            epoch: EPOCH,
+            beacon,
+            revealed: revealed.iter().map(|(key, _)| *key).collect(),
+            withheld: Vec::new(),
+        };
+        let beacon_fixed = keys.seal(&signer, &fixed);
+        let card = card();
+        let joins = keys
+            .miners
+            .clone()
+            .iter()
+            .map(|miner| {
+                let card = Box::new(card.clone());
+                keys.seal(miner, &MineRequest::Join { account: None, card, software: "t".into() })
+            })
+            .collect();
+        let record = EpochRecord {
+            genesis: genesis_envelope,
+            epoch: EPOCH,
+            open: open_envelope,
+            verifier_joins,
+            beacon_commits: commits.into_values().collect(),
+            beacon_reveals: reveals.into_values().collect(),
+            beacon_fixed,
+            secret,
+            counters: Vec::new(),
+            joins,
+            groups: Vec::new(),
+            ledger: Vec::new(),
+            faults: Vec::new(),
+            blobs: BTreeMap::from([(
+                domain.hash,
+                library.domain_bytes(domain.hash).unwrap().to_vec(),
+            )]),
+            earlier: Vec::new(),
+            licence: "CC-BY-4.0".into(),
+        };
+        let mut world = Self { keys, genesis, record, card, chains: BTreeMap::new() };
+        for counter in 0..counters {
+            world.add(counter, beacon, &campaign.template);
+        }
+        world.settle();
+        world
+    }
+
+    pub fn beacon(&self) -> Hash {
+        let fixed: BeaconFixed = self.record.beacon_fixed.open(self.keys.network).unwrap();
+        fixed.beacon
+    }
+
+    pub fn template(&self) -> TaskTemplate {
+        let open: EpochOpen = self.record.open.open(self.keys.network).unwrap();
+        open.campaign.template
+    }
+
+    fn add(&mut self, counter: u64, beacon: Hash, template: &TaskTemplate) {
+        let task_seed = seed::task_seed(&self.record.secret.0, &beacon, counter);
+        let spec = template.spec(task_seed);
+        let engine = BuiltinEngine;
+        let library = engine.library(&template.domain, &self.record.blobs).unwrap();
+        let (task, answers) = match lode_tasks::longdoc::generate(&spec, &library) {
+            Ok(made) => made,
+            Err(GenerateError::Exhausted(_)) => {
+                let outcome = Outcome::Exhausted;
+                self.record.counters.push(CounterRecord { counter, task: None, outcome });
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let id = task.id().unwrap();
+        if counter % 7 == 5 {
+            let outcome = Outcome::Unanswered { leases: 3 };
+            self.record.counters.push(CounterRecord { counter, task: Some(id), outcome });
+            return;
+        }
+        let texts: Vec<(Vec<u8>, Finish)> =
+            likes(counter).into_iter().map(|like| completion(like, &task, &answers)).collect();
+        let uploaded = if counter % 11 == 8 { 3 } else { texts.len() };
+        let group = self.group(counter, &task, &answers, &texts, uploaded);
+        let outcome = outcome_of(&group, self.keys.network, uploaded == texts.len());
+        self.record.counters.push(CounterRecord { counter, task: Some(id), outcome });
+        self.record.groups.push(group);
+    }
+
+    /// A group by the counter's miner, committed, uploaded, graded by coordinator and verifiers.
+    pub fn group(
+        &mut self,
+        counter: u64,
+        task: &Task,
+        answers: &AnswerKey,
+        texts: &[(Vec<u8>, Finish)],
+        uploaded: usize,
+    ) -> GroupRecord {
+        let miner = self.keys.miners[counter as usize % 2].clone();
+        let (public, policy) = (miner.public(), self.card.policy.id().unwrap());
+        let lease = seed::lease_id(&self.keys.network.0, EPOCH, counter, 0, &public);
+        let attempts: Vec<Attempt> = texts
+            .iter()
+            .enumerate()
+            .map(|(index, (text, finish))| Attempt {
+                lease,
+                index: index as u32,
+                policy,
+                completion: text.clone(),
+                finish: *finish,
+                prompt_tokens: 300,
+                completion_tokens: 40,
+                evidence: None,
+            })
+            .collect();
+        let ids: Vec<AttemptId> = attempts.iter().map(|one| one.id().unwrap()).collect();
+        let commit = GroupCommit { lease, policy, attempts: ids.clone() };
+        let job = seed::job_id(&lease, &commit.hash().unwrap());
+        let commit = self.keys.seal(&miner, &MineRequest::Commit(commit));
+        let mut records = Vec::new();
+        for attempt in attempts.iter().take(uploaded) {
+            let submit = self.keys.seal(&miner, &MineRequest::Submit(attempt.clone()));
+            let receipt = self.receipt(attempt, public);
+            records.push(AttemptRecord { submit, receipt });
+        }
+        let graded = uploaded == texts.len();
+        let verdicts: Vec<(AttemptId, Hash)> = ids
+            .iter()
+            .zip(texts)
+            .map(|(id, (text, finish))| {
+                let verdict = lode_tasks::grade::grade(task, answers, text, *finish);
+                (*id, verdict.hash().unwrap())
+            })
+            .collect();
+        let verdict = JobVerdict { job, task_id: task.id().unwrap(), verdicts };
+        let signer = self.keys.coordinator.clone();
+        let own = graded.then(|| {
+            let nonce = Hash::of(&counter.to_le_bytes());
+            self.keys.seal(&signer, &VerdictReveal { verdict: verdict.clone(), nonce })
+        });
+        let verdicts = if graded { self.verdicts(&verdict) } else { Vec::new() };
+        GroupRecord {
+            counter,
+            lease_number: 0,
+            miner: public,
+            policy,
+            commit,
+            attempts: records,
+            own,
+            verdicts,
+        }
+    }
+
+    /// Two verifiers' commitments and reveals of a verdict.
+    pub fn verdicts(&mut self, verdict: &JobVerdict) -> Vec<VerdictRecord> {
+        let mut verifiers = self.keys.verifiers.clone();
+        verifiers.sort_by_key(SecretKey::public);
+        verifiers
+            .iter()
+            .take(2)
+            .map(|verifier| {
+                let nonce = Hash::of(&verifier.public().0);
+                let reveal = VerdictReveal { verdict: verdict.clone(), nonce };
+                let commit = VerdictCommit {
+                    job: verdict.job,
+                    commit: reveal.commitment(&verifier.public()).unwrap(),
+                };
+                let commit = self.keys.seal(verifier, &commit);
+                VerdictRecord { commit, reveal: Some(self.keys.seal(verifier, &reveal)) }
+            })
+            .collect()
+    }
+
+    fn receipt(&mut self, attempt: &Attempt, miner: PublicKey) -> Envelope {
+        let (index, previous) = self.chains.get(&miner).copied().unwrap_or_default();
+        let tokens = credited_tokens(attempt.completion_tokens, attempt.completion.len(), 256);
+        let receipt = Receipt {
+            miner,
+            index,
+            previous,
+            epoch: EPOCH,
+            lease: attempt.lease,
+            attempt_index: attempt.index,
+            attempt: attempt.id().unwrap(),
+            tokens,
+            parameters: self.card.parameters,
+            tier: Tier::T0,
+            credit_version: CREDIT_VERSION,
+            credits_milli: credits_milli(tokens, self.card.parameters, Tier::T0),
+            unix_ms: 1_700_000_000_000 + index,
+        };
+        self.chains.insert(miner, (index + 1, receipt.hash().unwrap()));
+        let signer = self.keys.coordinator.clone();
+        self.keys.seal(&signer, &receipt)
+    }
+
+    /// Writes the ledger of the counters as they are now.
+    pub fn settle(&mut self) {
+        let record = &mut self.record;
+        let mut ledger = vec![
+            LedgerEntry::EpochOpened { epoch: EPOCH, envelope: record.open.hash().unwrap() },
+            LedgerEntry::BeaconFixed { epoch: EPOCH, envelope: record.beacon_fixed.hash().unwrap() },
+        ];
+        ledger.extend(record.counters.iter().map(|counter| LedgerEntry::Sealed {
+            epoch: EPOCH,
+            counter: counter.counter,
+            task: counter.task,
+            outcome: counter.outcome.clone(),
+        }));
+        let count = record.counters.len() as u64;
+        ledger.push(LedgerEntry::EpochClosed { epoch: EPOCH, count, secret: record.secret });
+        record.ledger = ledger;
+    }
+
+    /// Stages and signs the bundle below `root`.
+    pub fn write(&self, root: &std::path::Path) -> std::path::PathBuf {
+        let staged = stage(&self.record, &BuiltinEngine, root, 2).expect("stages");
+        self.sign(root, &staged)
+    }
+
+    pub fn sign(&self, root: &std::path::Path, staged: &Staged) -> std::path::PathBuf {
+        attach_signatures(root, &staged.name, self.signatures(staged.manifest_hash)).expect("signs")
+    }
+
+    /// The coordinator's and two verifiers' signatures over a manifest.
+    pub fn signatures(&self, manifest: Hash) -> Vec<Envelope> {
+        std::iter::once(&self.keys.coordinator)
+            .chain(self.keys.verifiers.iter().take(2))
+            .map(|key| sign_manifest(manifest, EPOCH, self.keys.network, key, 900_000).unwrap())
+            .collect()
+    }
+
+    pub fn policy(&self) -> PolicyId {
+        self.card.policy.id().unwrap()
+    }
+}
+
+/// The outcome that a group's record gives.
+pub fn outcome_of(group: &GroupRecord, network: NetworkId, graded: bool) -> Outcome {
+    let MineRequest::Commit(commit) = group.commit.open(network).unwrap() else { panic!() };
+    let attempts: Vec<AttemptId> =
+        commit.attempts.iter().take(group.attempts.len()).copied().collect();
+    let (lease, lease_number) = (commit.lease, group.lease_number);
+    if graded {
+        Outcome::Graded { lease, lease_number, attempts }
+    } else {
+        let reason = "the upload was not complete in time".into();
+        Outcome::Incomplete { lease, lease_number, attempts, reason }
+    }
+}
