@@ -125,8 +125,7 @@ fn lease_over(epoch: &Epoch, counter: u64, lease: &LeaseInfo, now: Now) -> Vec<E
         return Vec::new();
     }
     let full = lease.issued_ms.saturating_add(epoch.campaign.lease_ms);
-    let how =
-        if lease.deadline_ms < full { EndOfLease::Cancelled } else { EndOfLease::Expired };
+    let how = if lease.deadline_ms < full { EndOfLease::Cancelled } else { EndOfLease::Expired };
     vec![Event::LeaseEnded { counter, how, sequence: None }]
 }
 

@@ -196,10 +196,7 @@ fn stage(state: &mut State, record: &Record) -> Result<Vec<Due>, CoreError> {
         Event::EpochOpened { target, secret, open, deadline_ms } => {
             let opened: EpochOpen = read(open)?;
             ours(state, open);
-            log(
-                state,
-                &LedgerEntry::EpochOpened { epoch: opened.epoch, envelope: open.hash()? },
-            )?;
+            log(state, &LedgerEntry::EpochOpened { epoch: opened.epoch, envelope: open.hash()? })?;
             if let Some(last) = state.epoch.take() {
                 state.closed.push(ClosedEpoch {
                     number: last.number,
@@ -352,8 +349,7 @@ fn mining(state: &mut State, record: &Record) -> Result<Vec<Due>, CoreError> {
                 tried: Vec::new(),
                 phase: Phase::Settled(Box::new(outcome.clone()), None),
             });
-            let entry =
-                LedgerEntry::Sealed { epoch: epoch.number, counter, task: None, outcome };
+            let entry = LedgerEntry::Sealed { epoch: epoch.number, counter, task: None, outcome };
             log(state, &entry)?;
             Ok(vec![Due::Epoch])
         }
@@ -616,9 +612,6 @@ fn settled(state: &mut State, counter: u64, outcome: &Outcome) -> Result<Vec<Due
     if let Some((miner, lease)) = released {
         hold(state, &miner, lease, false);
     }
-    log(
-        state,
-        &LedgerEntry::Sealed { epoch: number, counter, task, outcome: outcome.clone() },
-    )?;
+    log(state, &LedgerEntry::Sealed { epoch: number, counter, task, outcome: outcome.clone() })?;
     Ok(vec![Due::Epoch])
 }

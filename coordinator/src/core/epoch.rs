@@ -86,9 +86,10 @@ impl Core {
                 Some(Epoch { stage: Stage::Open { .. }, .. }) => {
                     Ok(Handled::event(self.drain(reason, now), done))
                 }
-                Some(Epoch { stage: Stage::NonceCommits { .. } | Stage::NonceReveals { .. }, .. }) => {
-                    Ok(Handled::event(Event::EpochVoided { reason }, done))
-                }
+                Some(Epoch {
+                    stage: Stage::NonceCommits { .. } | Stage::NonceReveals { .. },
+                    ..
+                }) => Ok(Handled::event(Event::EpochVoided { reason }, done)),
                 _ => refuse(CommandError::NoEpoch),
             },
             Command::RetryBundle => match self.state.epoch.as_ref().map(|epoch| &epoch.stage) {

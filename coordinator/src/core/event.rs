@@ -7,9 +7,9 @@
 use lode_bundle::record::FaultKind;
 use lode_proto::{
     envelope::Envelope,
+    epoch::Outcome,
     id::{AttemptId, Hash, LeaseId, PolicyId, TaskId},
     key::PublicKey,
-    epoch::Outcome,
 };
 use serde::{Deserialize, Serialize};
 

@@ -209,7 +209,9 @@ impl Core {
         let (want, all) = (self.context.quorum(), equal + differing.len());
         if !grading.disputed {
             return Ok(if differing.is_empty() {
-                vec![graded(counter, grading)]
+                let mut events = withheld(epoch, grading);
+                events.push(graded(counter, grading));
+                events
             } else {
                 let deadline_ms = now.ms.saturating_add(self.context.timing.job_ms);
                 vec![Event::Disputed { counter, deadline_ms }]
@@ -231,10 +233,32 @@ impl Core {
                 kind,
                 lease,
                 evidence: vec![reveal],
-                note: format!("differs from the coordinator's verdict and those of {equal} verifiers"),
+                note: format!(
+                    "differs from the coordinator's verdict and those of {equal} verifiers"
+                ),
             })
             .collect();
+        events.extend(withheld(epoch, grading));
         events.push(graded(counter, grading));
         Ok(events)
     }
+}
+
+/// Verdicts that were committed to and never came.
+fn withheld(epoch: &Epoch, grading: &Grading) -> Vec<Event> {
+    let lease = Some(grading.group.lease.id);
+    let kind = FaultKind::VerdictWithheld;
+    let silent = grading.assignments.iter().filter_map(|(verifier, a)| {
+        let commit = a.commit.clone().filter(|_| a.reveal.is_none())?;
+        (!epoch.faults.contains(&(*verifier, kind, lease))).then_some((*verifier, commit))
+    });
+    silent
+        .map(|(accused, commit)| Event::FaultFound {
+            accused,
+            kind,
+            lease,
+            evidence: vec![commit],
+            note: "the verdict was committed to and not revealed in time".into(),
+        })
+        .collect()
 }

@@ -39,7 +39,11 @@ fn over(what: &str, got: u64, limit: u64) -> Result<(), Refusal> {
 }
 
 pub(super) fn check_text(what: &str, text: &str) -> Result<(), Refusal> {
-    over(&format!("the length of {what} in bytes"), text.len() as u64, limits::MAX_TEXT_BYTES as u64)
+    over(
+        &format!("the length of {what} in bytes"),
+        text.len() as u64,
+        limits::MAX_TEXT_BYTES as u64,
+    )
 }
 
 /// The account that a joining key belongs to: the signer of the binding, or the key itself.
@@ -98,12 +102,14 @@ impl Core {
             MineRequest::Submit(attempt) => self.submit(miner, envelope, &attempt, now)?,
             MineRequest::HandBack { lease, reason } => check_text("the reason", &reason)
                 .and_then(|()| self.hand_back(sender, lease, envelope.sequence)),
-            MineRequest::Status => Ok(Handled::reply(Reply::Mine(MineReply::Status(MinerStatus {
-                accepted: miner.receipts,
-                credits_milli: miner.credits_milli,
-                leases: miner.leases.len() as u32,
-                expired: miner.expired,
-            })))),
+            MineRequest::Status => {
+                Ok(Handled::reply(Reply::Mine(MineReply::Status(MinerStatus {
+                    accepted: miner.receipts,
+                    credits_milli: miner.credits_milli,
+                    leases: miner.leases.len() as u32,
+                    expired: miner.expired,
+                }))))
+            }
         };
         Ok(answer.unwrap_or_else(refused))
     }
@@ -298,9 +304,9 @@ impl Core {
             return Ok(Handled::reply(Reply::Mine(MineReply::Alive { cancelled })));
         };
         let running = |lease: &LeaseId| {
-            self.running(&sender, *lease).ok().filter(|(_, slot)| {
-                matches!(slot.phase, Phase::Leased(_) | Phase::Committed(_))
-            })
+            self.running(&sender, *lease)
+                .ok()
+                .filter(|(_, slot)| matches!(slot.phase, Phase::Leased(_) | Phase::Committed(_)))
         };
         let cancelled: Vec<_> =
             leases.iter().filter(|lease| running(lease).is_none()).copied().collect();

@@ -42,7 +42,7 @@ mod step;
 mod verify;
 
 pub use context::{Context, EpochPlan, Now, Target, Timing};
-pub use event::{EndOfLease, Event, Record};
+pub use event::{EndOfLease, Event, Record, blob_key};
 pub use input::{
     BuiltBundle, Command, CommandError, Decision, Effect, Generated, Input, OwnGrade, Reply,
     Verified, open_mine, open_verify,
@@ -53,3 +53,6 @@ pub use state::{
 };
 pub use status::{StageStatus, Status, VerifierStatus};
 pub use step::{Core, CoreError};
+
+#[cfg(test)]
+mod tests;

@@ -146,7 +146,10 @@ impl Stage {
     pub fn at_rest(&self) -> bool {
         matches!(
             self,
-            Self::BundleFailed { .. } | Self::NotSigned { .. } | Self::Published | Self::Void { .. }
+            Self::BundleFailed { .. }
+                | Self::NotSigned { .. }
+                | Self::Published
+                | Self::Void { .. }
         )
     }
 
@@ -421,11 +424,7 @@ impl Epoch {
     #[must_use]
     pub fn spec(&self, counter: u64) -> Option<TaskSpec> {
         let beacon = self.beacon?;
-        Some(self.campaign.template.spec(seed::task_seed(
-            self.secret.as_bytes(),
-            &beacon,
-            counter,
-        )))
+        Some(self.campaign.template.spec(seed::task_seed(self.secret.as_bytes(), &beacon, counter)))
     }
 
     /// A task by counter.

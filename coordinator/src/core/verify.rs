@@ -240,8 +240,7 @@ impl Core {
     fn beacon_reveal(&self, sender: PublicKey, inner: Envelope) -> Answer {
         let content: BeaconReveal = self.inner(&sender, &inner)?;
         let epoch = self.current(content.epoch)?;
-        let nonce =
-            epoch.nonces.get(&sender).ok_or(not_expected("no nonce was committed to"))?;
+        let nonce = epoch.nonces.get(&sender).ok_or(not_expected("no nonce was committed to"))?;
         let opened = seed::nonce_commit(&sender, content.epoch, content.nonce.as_bytes());
         if opened != nonce.commit {
             return Err(Refusal::BadReveal);
@@ -338,20 +337,14 @@ impl Core {
         }
         match assignment.state {
             AssignmentState::Revealed => Ok(Ok(Handled::reply(accepted()))),
-            AssignmentState::Committed | AssignmentState::Lagged if grading.revealing => {
-                Ok(Ok(Handled::event(Event::VerdictRevealed { counter, reveal: inner }, accepted())))
-            }
+            AssignmentState::Committed | AssignmentState::Lagged if grading.revealing => Ok(Ok(
+                Handled::event(Event::VerdictRevealed { counter, reveal: inner }, accepted()),
+            )),
             _ => Ok(Err(not_expected("not all verdicts are committed yet"))),
         }
     }
 
-    fn inconclusive(
-        &self,
-        sender: PublicKey,
-        job: JobId,
-        reason: String,
-        sequence: u64,
-    ) -> Answer {
+    fn inconclusive(&self, sender: PublicKey, job: JobId, reason: String, sequence: u64) -> Answer {
         check_text("the reason", &reason)?;
         let (_, counter, grading) = self.job(job)?;
         match grading.assignments.get(&sender).map(|a| a.state) {
@@ -404,9 +397,6 @@ impl Core {
         if !waits {
             return Ok(Handled::reply(accepted()));
         }
-        Ok(Handled::event(
-            Event::CoSignRefused { verifier: sender, reason, sequence },
-            accepted(),
-        ))
+        Ok(Handled::event(Event::CoSignRefused { verifier: sender, reason, sequence }, accepted()))
     }
 }
