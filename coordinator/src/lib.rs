@@ -1,8 +1,10 @@
 //! The coordinator: it issues tasks, takes attempts, has them graded and closes epochs.
 //!
 //! ```text
-//! core/    what decides: a pure state machine over a log of events. No I/O, clock or randomness
+//! core/     what decides: a pure state machine over a log of events. No I/O, clock or randomness
+//! evidence  what an epoch left behind in that log: the input of its bundle. Pure
 //! ```
 #![forbid(unsafe_code)]
 
 pub mod core;
+pub mod evidence;

@@ -100,10 +100,19 @@ impl Core {
         let Some(spec) = spec else {
             return Todo::default();
         };
+        let group = &grading.group;
+        let lease = &group.lease;
+        let miner = self.state.miners.get(&lease.miner);
+        let Some(card) = miner.and_then(|miner| miner.policies.get(&lease.policy)) else {
+            return Todo::default();
+        };
+        let receipts = group.receipts.iter().flatten().cloned();
         let effect = Effect::Grade {
-            lease: grading.group.lease.id,
+            lease: lease.id,
+            miner: lease.miner,
+            card: Box::new(card.clone()),
             spec,
-            attempts: grading.group.attempts.clone(),
+            attempts: group.attempts.iter().copied().zip(receipts).collect(),
         };
         self.volatile.grading.insert(counter);
         Todo { events: Vec::new(), effects: vec![effect] }

@@ -291,6 +291,51 @@ pub enum Event {
     Paused(bool),
 }
 
+impl Event {
+    /// Its name, for the points at which a test may kill the process.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::MinerJoined { .. } => "miner_joined",
+            Self::VerifierJoined { .. } => "verifier_joined",
+            Self::EpochOpened { .. } => "epoch_opened",
+            Self::NonceCommitted { .. } => "nonce_committed",
+            Self::NonceRevealsOpened { .. } => "nonce_reveals_opened",
+            Self::NonceRevealed { .. } => "nonce_revealed",
+            Self::BeaconFixed { .. } => "beacon_fixed",
+            Self::EpochVoided { .. } => "epoch_voided",
+            Self::CounterExhausted => "counter_exhausted",
+            Self::LeaseIssued { .. } => "lease_issued",
+            Self::LeaseEnded { .. } => "lease_ended",
+            Self::GroupCommitted { .. } => "group_committed",
+            Self::AttemptAccepted { .. } => "attempt_accepted",
+            Self::GroupSealed { .. } => "group_sealed",
+            Self::OwnGraded { .. } => "own_graded",
+            Self::VerifierDrawn { .. } => "verifier_drawn",
+            Self::VerifierLagged { .. } => "verifier_lagged",
+            Self::VerifierInconclusive { .. } => "verifier_inconclusive",
+            Self::VerdictCommitted { .. } => "verdict_committed",
+            Self::RevealsOpened { .. } => "reveals_opened",
+            Self::VerdictRevealed { .. } => "verdict_revealed",
+            Self::Disputed { .. } => "disputed",
+            Self::FaultFound { .. } => "fault_found",
+            Self::Settled { .. } => "settled",
+            Self::DrainStarted { .. } => "drain_started",
+            Self::EpochClosed { .. } => "epoch_closed",
+            Self::BundleBuilt { .. } => "bundle_built",
+            Self::BundleFailed { .. } => "bundle_failed",
+            Self::BundleRetried { .. } => "bundle_retried",
+            Self::CoSigned { .. } => "co_signed",
+            Self::CoSignRefused { .. } => "co_sign_refused",
+            Self::SignaturesComplete { .. } => "signatures_complete",
+            Self::NotSigned { .. } => "not_signed",
+            Self::Published => "published",
+            Self::CampaignFinished(_) => "campaign_finished",
+            Self::Paused(_) => "paused",
+        }
+    }
+}
+
 /// Where an attempt's envelope lies in the blob store.
 #[must_use]
 pub fn blob_key(attempt: AttemptId) -> Hash {

@@ -7,6 +7,7 @@ use lode_proto::{
     id::{AttemptId, Hash, JobId, LeaseId, NetworkId, TaskId},
     key::PublicKey,
     mine::{MineReply, MineRequest},
+    policy::PolicyCard,
     refusal::Refusal,
     task::TaskSpec,
     verify::{VerifyReply, VerifyRequest},
@@ -240,10 +241,14 @@ pub enum Effect {
     Grade {
         /// The lease of the group.
         lease: LeaseId,
+        /// Who wrote it.
+        miner: PublicKey,
+        /// What the miner says about the policy that wrote it.
+        card: Box<PolicyCard>,
         /// What the task is made from.
         spec: TaskSpec,
-        /// The attempts in order; their envelopes are blobs.
-        attempts: Vec<AttemptId>,
+        /// The attempts in order, each with its signed receipt; their envelopes are blobs.
+        attempts: Vec<(AttemptId, Envelope)>,
     },
     /// Build the bundle of a closed epoch from its records.
     BuildBundle {

@@ -67,10 +67,10 @@ pub(super) fn account_of(
     Ok(envelope.sender)
 }
 
-/// Bytes that one attempt may take, so that a whole group fits one grading job's message.
+/// Bytes that one attempt may take, so that a whole group fits the reply that hands it to a verifier.
 #[must_use]
 pub(super) fn attempt_bytes(group_size: u32) -> usize {
-    let share = (limits::MAX_PAYLOAD_BYTES - 64 * 1024) / group_size.max(1) as usize;
+    let share = (limits::MAX_ENCODED_BYTES - 1024 * 1024) / group_size.max(1) as usize;
     share.min(limits::MAX_COMPLETION_BYTES)
 }
 

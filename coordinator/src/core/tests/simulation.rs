@@ -54,6 +54,7 @@ impl Simulation {
             verifier.hear(&simulation.world, reply);
         }
         simulation.world.open_epoch(Target { graded: 8, ..Target::default() }, 1);
+        simulation.world.sync();
         simulation
     }
 

@@ -81,7 +81,7 @@ fn faults(world: &World) -> Vec<(PublicKey, FaultKind, usize)> {
 fn settle(world: &mut World, verifiers: &mut [Verifier], lease: &lode_proto::mine::Lease) {
     for _ in 0..40 {
         world.perform_all();
-        for _ in 0..6 {
+        for _ in 0..14 {
             for verifier in verifiers.iter_mut() {
                 verifier.act(world);
             }

@@ -256,8 +256,8 @@ impl World {
             Effect::Generate { epoch, counter, spec } => {
                 Input::Generated { epoch, counter, generated: generate(&spec.seed) }
             }
-            Effect::Grade { lease, spec, attempts } => {
-                let verdicts = attempts.iter().map(|id| grade(&spec.seed, *id)).collect();
+            Effect::Grade { lease, spec, attempts, .. } => {
+                let verdicts = attempts.iter().map(|(id, _)| grade(&spec.seed, *id)).collect();
                 Input::Graded { lease, grade: Ok(OwnGrade { verdicts, passed: 1, pairs: 1 }) }
             }
             Effect::BuildBundle { epoch } => {
