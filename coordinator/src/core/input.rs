@@ -120,6 +120,8 @@ pub struct BuiltBundle {
     pub manifest: Hash,
     /// Pairs of the default config.
     pub pairs: u64,
+    /// Tasks with such a pair.
+    pub paired_tasks: u64,
 }
 
 /// What the operator asks for.

@@ -198,7 +198,6 @@ impl World {
                 Reply::Verify(reply) => reply,
                 Reply::Grade { job, spec, task, attempts } => {
                     let attempts = attempts.iter().map(|id| self.attempt(*id)).collect();
-                    self.shown.insert(spec.seed);
                     VerifyReply::Grade(Box::new(GradeJob {
                         id: job,
                         spec,
@@ -228,6 +227,11 @@ impl World {
         self.synced = self.log.len();
         self.blobs.extend(self.unsynced_blobs.drain(..));
         self.digest_at_sync = self.core.state().digest().expect("hashes");
+        for (_, answer) in &self.waiting {
+            if let Answer::Verify(VerifyReply::Grade(job)) = answer {
+                self.shown.insert(job.spec.seed);
+            }
+        }
         self.released.append(&mut self.waiting);
     }
 
@@ -263,7 +267,8 @@ impl World {
             Effect::BuildBundle { epoch } => {
                 let manifest = Hash::of(&epoch.to_le_bytes());
                 let name = format!("bundle-{epoch:06}");
-                Input::BundleBuilt { epoch, bundle: Ok(BuiltBundle { name, manifest, pairs: 1 }) }
+                let built = BuiltBundle { name, manifest, pairs: 1, paired_tasks: 1 };
+                Input::BundleBuilt { epoch, bundle: Ok(built) }
             }
             Effect::WriteSignatures { epoch, .. } => {
                 Input::SignaturesWritten { epoch, result: Ok(()) }
