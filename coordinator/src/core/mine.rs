@@ -1,0 +1,515 @@
+//! What miners ask: join, lease, heartbeat, commit, submit, hand back, status.
+//!
+//! Commitments and uploads may be sent again: the same again gets the first answer, anything else a
+//! typed refusal. No answer here depends on a grade.
+
+use lode_proto::{
+    attempt::{Attempt, GroupCommit, Receipt},
+    codec,
+    credit::{self, CREDIT_VERSION},
+    envelope::Envelope,
+    id::{AttemptId, LeaseId, PolicyId},
+    key::PublicKey,
+    limits,
+    mine::{AccountBinding, Lease, MineReply, MineRequest, MinerStatus, NoWork},
+    policy::{PolicyCard, Tier},
+    refusal::Refusal,
+    seed,
+};
+
+use super::{
+    context::{Context, Now},
+    event::{EndOfLease, Event, blob_key},
+    input::{Generated, Reply, Verified},
+    state::{Epoch, LeaseInfo, Miner, Phase, Slot, Stage},
+    step::{Core, CoreError, Handled},
+};
+
+/// Waiting tasks looked at for one request, so that a long list of them costs no more.
+const WAITING_LOOKED_AT: usize = 64;
+
+/// What a request may be answered with: a refusal is an answer, not a fault of the machine.
+pub(super) type Answer = Result<Handled, Refusal>;
+
+fn over(what: &str, got: u64, limit: u64) -> Result<(), Refusal> {
+    if got > limit {
+        return Err(Refusal::OverLimit { what: what.into(), got, limit });
+    }
+    Ok(())
+}
+
+pub(super) fn check_text(what: &str, text: &str) -> Result<(), Refusal> {
+    over(
+        &format!("the length of {what} in bytes"),
+        text.len() as u64,
+        limits::MAX_TEXT_BYTES as u64,
+    )
+}
+
+/// The account that a joining key belongs to: the signer of the binding, or the key itself.
+pub(super) fn account_of(
+    context: &Context,
+    node: &PublicKey,
+    binding: Option<&Envelope>,
+) -> Result<PublicKey, Refusal> {
+    let Some(envelope) = binding else {
+        return Ok(*node);
+    };
+    let binding: AccountBinding = envelope
+        .open(context.network)
+        .map_err(|error| Refusal::Malformed(format!("account binding: {error}")))?;
+    if binding.node != *node {
+        return Err(Refusal::NotAdmitted(format!(
+            "the account binding names node {}, but this is node {node}",
+            binding.node
+        )));
+    }
+    Ok(envelope.sender)
+}
+
+/// Bytes that one attempt may take, so that a whole group fits the reply that hands it to a verifier.
+#[must_use]
+pub(super) fn attempt_bytes(group_size: u32) -> usize {
+    let share = (limits::MAX_ENCODED_BYTES - 1024 * 1024) / group_size.max(1) as usize;
+    share.min(limits::MAX_COMPLETION_BYTES)
+}
+
+impl Core {
+    pub(super) fn mine(
+        &mut self,
+        request: Verified<MineRequest>,
+        now: Now,
+    ) -> Result<Handled, CoreError> {
+        let (envelope, request) = request.into_parts();
+        if let Err(refusal) = self.sequence(&envelope) {
+            return Ok(refused(refusal));
+        }
+        let sender = envelope.sender;
+        if let MineRequest::Join { account, card, software } = &request {
+            let answer = self.join_miner(&envelope, account.as_ref(), card, software)?;
+            return Ok(answer.unwrap_or_else(refused));
+        }
+        let Some(miner) = self.state.miners.get(&sender) else {
+            return Ok(refused(Refusal::NotJoined));
+        };
+        let answer = match request {
+            MineRequest::Join { .. } => Err(Refusal::NotJoined),
+            MineRequest::Lease { policy } => {
+                self.lease(miner, sender, policy, envelope.sequence, now)
+            }
+            MineRequest::Heartbeat { leases } => self.heartbeat(sender, &leases, now),
+            MineRequest::Commit(commit) => self.commit(sender, envelope, &commit, now)?,
+            MineRequest::Submit(attempt) => self.submit(miner, envelope, &attempt, now)?,
+            MineRequest::HandBack { lease, reason } => check_text("the reason", &reason)
+                .and_then(|()| self.hand_back(sender, lease, envelope.sequence)),
+            MineRequest::Status => {
+                Ok(Handled::reply(Reply::Mine(MineReply::Status(MinerStatus {
+                    accepted: miner.receipts,
+                    credits_milli: miner.credits_milli,
+                    leases: miner.leases.len() as u32,
+                    expired: miner.expired,
+                }))))
+            }
+        };
+        Ok(answer.unwrap_or_else(refused))
+    }
+
+    fn join_miner(
+        &self,
+        envelope: &Envelope,
+        binding: Option<&Envelope>,
+        card: &PolicyCard,
+        software: &str,
+    ) -> Result<Answer, CoreError> {
+        let known = self.state.miners.get(&envelope.sender);
+        let check = || {
+            let texts = [
+                ("the software's name", software),
+                ("the model's name", &card.model),
+                ("the licence", &card.licence),
+                ("the output's licence", &card.output_licence),
+                ("the engine's name", &card.engine),
+                ("the quantisation's name", &card.policy.quantisation),
+                ("the template's name", &card.policy.template),
+                ("the sampler's name", &card.policy.sampling.sampler),
+            ];
+            for (what, text) in texts {
+                check_text(what, text)?;
+            }
+            let account = account_of(&self.context, &envelope.sender, binding)?;
+            if known.is_some_and(|miner| miner.account != account) {
+                return Err(Refusal::NotAdmitted(
+                    "this key joined under another account before; use another node key".into(),
+                ));
+            }
+            if known.is_none() && !self.context.genesis.open_to_miners {
+                return Err(Refusal::NotAdmitted(
+                    "this network is not open to new miners; ask its operator".into(),
+                ));
+            }
+            if known.is_none() && self.state.miners.len() >= limits::MAX_MINERS {
+                return Err(Refusal::NotAdmitted(format!(
+                    "{} miners have joined, which is the limit",
+                    limits::MAX_MINERS
+                )));
+            }
+            Ok(())
+        };
+        if let Err(refusal) = check() {
+            return Ok(Err(refusal));
+        }
+        let policy = card.policy.id()?;
+        let reply = Reply::Mine(MineReply::Joined {
+            genesis: self.context.genesis_envelope.clone(),
+            last_sequence: envelope.sequence,
+        });
+        if known.is_some_and(|miner| miner.policies.get(&policy) == Some(card)) {
+            return Ok(Ok(Handled::reply(reply)));
+        }
+        if let Some(miner) = known {
+            // Receipts quote the card's parameter count, so a card of a policy is final.
+            if miner.policies.contains_key(&policy) {
+                return Ok(Err(Refusal::NotAdmitted(
+                    "this policy was joined with another card before; keep to the first".into(),
+                )));
+            }
+            let held = miner.policies.len() as u64;
+            let limit = limits::MAX_POLICIES_PER_MINER as u64;
+            if let Err(refusal) = over("the number of your policies", held + 1, limit) {
+                return Ok(Err(refusal));
+            }
+        }
+        Ok(Ok(Handled::event(Event::MinerJoined { request: envelope.clone() }, reply)))
+    }
+
+    fn no_work(&self, reason: NoWork) -> Answer {
+        let retry_after_ms = self.context.timing.retry_after_ms;
+        Ok(Handled::reply(Reply::Mine(MineReply::NoWork { reason, retry_after_ms })))
+    }
+
+    fn lease(
+        &self,
+        miner: &Miner,
+        sender: PublicKey,
+        policy: PolicyId,
+        sequence: u64,
+        now: Now,
+    ) -> Answer {
+        if !miner.policies.contains_key(&policy) {
+            return Err(Refusal::UnknownPolicy);
+        }
+        if self.state.finished {
+            return self.no_work(NoWork::Finished);
+        }
+        if self.state.paused {
+            return self.no_work(NoWork::Paused);
+        }
+        let Some(epoch) = &self.state.epoch else {
+            return self.no_work(NoWork::NotOpen);
+        };
+        let Some(beacon) = &epoch.beacon else {
+            return self.no_work(NoWork::NotOpen);
+        };
+        match epoch.stage {
+            Stage::Open { .. } => {}
+            Stage::Draining { .. } => return self.no_work(NoWork::Closing),
+            _ => return self.no_work(NoWork::NotOpen),
+        }
+        let held = miner.leases.len() as u32;
+        if held >= limits::MAX_LEASES_PER_MINER {
+            let limit = limits::MAX_LEASES_PER_MINER;
+            return Err(Refusal::TooManyLeases { held, limit });
+        }
+        let Some((skipped, counter, task_id, task)) = self.pick(epoch, miner) else {
+            return self.no_work(NoWork::AllLeased);
+        };
+        let number = epoch.slot(counter).map_or(0, |slot| slot.leases);
+        let deadline_ms = now.ms.saturating_add(epoch.campaign.lease_ms);
+        let lease = Lease {
+            id: seed::lease_id(&self.context.network.0, epoch.number, counter, number, &sender),
+            epoch: epoch.number,
+            task_id,
+            task,
+            attempt_seeds: (0..epoch.campaign.group_size)
+                .map(|i| seed::attempt_seed(epoch.secret.as_bytes(), beacon, counter, number, i))
+                .collect(),
+            max_completion_tokens: epoch.campaign.max_completion_tokens,
+            remaining_ms: deadline_ms - now.ms,
+        };
+        let mut events = vec![Event::CounterExhausted; skipped];
+        events.push(Event::LeaseIssued {
+            counter,
+            task: task_id,
+            miner: sender,
+            policy,
+            deadline_ms,
+            sequence,
+        });
+        let reply = Reply::Mine(MineReply::Lease(Box::new(lease)));
+        Ok(Handled { events, blobs: Vec::new(), reply })
+    }
+
+    /// The task to give out: the first waiting one that this account has not had, else the next
+    /// counter that has a task. Also says how many exhausted counters come before it.
+    fn pick(
+        &self,
+        epoch: &Epoch,
+        miner: &Miner,
+    ) -> Option<(usize, u64, lode_proto::id::TaskId, Vec<u8>)> {
+        let ready = |counter: u64| match self.volatile.generated.get(&counter) {
+            Some(Generated::Task { id, bytes }) => Some((*id, bytes.to_vec())),
+            _ => None,
+        };
+        for counter in epoch.waiting.iter().take(WAITING_LOOKED_AT) {
+            let fresh = |slot: &Slot| {
+                slot.leases < limits::MAX_LEASES_PER_TASK && !slot.tried.contains(&miner.account)
+            };
+            if epoch.slot(*counter).is_some_and(fresh)
+                && let Some((id, bytes)) = ready(*counter)
+            {
+                return Some((0, *counter, id, bytes));
+            }
+        }
+        let mut skipped = 0;
+        for counter in epoch.next_counter()..epoch.target.max_tasks {
+            match self.volatile.generated.get(&counter) {
+                Some(Generated::Exhausted) => skipped += 1,
+                Some(Generated::Task { id, bytes }) => {
+                    return Some((skipped, counter, *id, bytes.to_vec()));
+                }
+                None => return None,
+            }
+        }
+        None
+    }
+
+    /// The lease's task, where the lease is known, the sender's and the one that now runs there.
+    fn running(&self, sender: &PublicKey, lease: LeaseId) -> Result<(u64, &Slot), Refusal> {
+        let gone = Refusal::NoSuchLease(lease);
+        let epoch = self.state.epoch.as_ref().ok_or(gone.clone())?;
+        let found = epoch.leases.get(&lease).filter(|found| found.miner == *sender);
+        let counter = found.ok_or(gone.clone())?.counter;
+        let slot = epoch.slot(counter).ok_or(gone.clone())?;
+        let id = match &slot.phase {
+            Phase::Leased(info) => Some(info.id),
+            _ => slot.group().map(|group| group.lease.id),
+        };
+        if id == Some(lease) { Ok((counter, slot)) } else { Err(gone) }
+    }
+
+    fn heartbeat(&mut self, sender: PublicKey, leases: &[LeaseId], now: Now) -> Answer {
+        over("the number of leases", leases.len() as u64, limits::MAX_HEARTBEAT_LEASES as u64)?;
+        let Some(epoch) = &self.state.epoch else {
+            let cancelled = leases.to_vec();
+            return Ok(Handled::reply(Reply::Mine(MineReply::Alive { cancelled })));
+        };
+        let running = |lease: &LeaseId| {
+            self.running(&sender, *lease)
+                .ok()
+                .filter(|(_, slot)| matches!(slot.phase, Phase::Leased(_) | Phase::Committed(_)))
+        };
+        let cancelled: Vec<_> =
+            leases.iter().filter(|lease| running(lease).is_none()).copied().collect();
+        let alive: Vec<_> =
+            leases.iter().filter(|lease| running(lease).is_some()).copied().collect();
+        // A lease whose reply was lost would block the task until it ends. After the time that a
+        // request may take, a lease its miner has never named is one it does not know of.
+        let held = self.state.miners.get(&sender).map(|miner| &miner.leases);
+        let mut events = Vec::new();
+        for lease in held.into_iter().flatten() {
+            let Some(slot) = epoch.leases.get(lease).and_then(|at| epoch.slot(at.counter)) else {
+                continue;
+            };
+            if let Phase::Leased(info) = &slot.phase
+                && !leases.contains(lease)
+                && !self.volatile.named.contains(lease)
+                && now.ms.saturating_sub(info.issued_ms) > limits::REQUEST_TIMEOUT_MS
+                && let Some(at) = epoch.leases.get(lease)
+            {
+                let (counter, how) = (at.counter, EndOfLease::Lost);
+                events.push(Event::LeaseEnded { counter, how, sequence: None });
+            }
+        }
+        self.volatile.named.extend(alive);
+        let reply = Reply::Mine(MineReply::Alive { cancelled });
+        Ok(Handled { events, blobs: Vec::new(), reply })
+    }
+
+    fn commit(
+        &self,
+        sender: PublicKey,
+        envelope: Envelope,
+        commit: &GroupCommit,
+        now: Now,
+    ) -> Result<Answer, CoreError> {
+        let (counter, slot) = match self.running(&sender, commit.lease) {
+            Ok(found) => found,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let committed = |deadline_ms: u64| {
+            Reply::Mine(MineReply::Committed {
+                lease: commit.lease,
+                remaining_ms: deadline_ms.saturating_sub(now.ms),
+            })
+        };
+        if let Some(group) = slot.group() {
+            let same = group.commit_hash == commit.hash()?;
+            return Ok(if same {
+                Ok(Handled::reply(committed(group.lease.deadline_ms)))
+            } else {
+                Err(Refusal::AlreadyCommitted(commit.lease))
+            });
+        }
+        let Phase::Leased(lease) = &slot.phase else {
+            return Ok(Err(Refusal::NoSuchLease(commit.lease)));
+        };
+        let want = self.state.epoch.as_ref().map_or(0, |epoch| epoch.campaign.group_size);
+        if commit.attempts.len() != want as usize {
+            let got = u32::try_from(commit.attempts.len()).unwrap_or(u32::MAX);
+            return Ok(Err(Refusal::WrongGroupSize { got, want }));
+        }
+        if commit.policy != lease.policy {
+            return Ok(Err(Refusal::UnknownPolicy));
+        }
+        let upload = now.ms.saturating_add(self.context.timing.upload_ms);
+        let deadline_ms = lease.deadline_ms.max(upload);
+        let event = Event::GroupCommitted { counter, request: envelope, deadline_ms };
+        Ok(Ok(Handled::event(event, committed(deadline_ms))))
+    }
+
+    fn submit(
+        &self,
+        miner: &Miner,
+        envelope: Envelope,
+        attempt: &Attempt,
+        now: Now,
+    ) -> Result<Answer, CoreError> {
+        let id = attempt.id()?;
+        let (counter, slot) = match self.running(&envelope.sender, attempt.lease) {
+            Ok(found) => found,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let Some(group) = slot.group() else {
+            return Ok(Err(Refusal::NotCommitted(attempt.lease)));
+        };
+        let place = attempt.index as usize;
+        let (Some(want), Some(receipt)) = (group.attempts.get(place), group.receipts.get(place))
+        else {
+            let last = group.attempts.len() as u64 - 1;
+            return Ok(Err(Refusal::OverLimit {
+                what: "the attempt's number in its group (from 0)".into(),
+                got: u64::from(attempt.index),
+                limit: last,
+            }));
+        };
+        if *want != id {
+            let index = attempt.index;
+            return Ok(Err(Refusal::NotWhatWasCommitted { index, got: id, want: *want }));
+        }
+        if let Some(receipt) = receipt {
+            return Ok(Ok(Handled::reply(Reply::Mine(MineReply::Receipt(receipt.clone())))));
+        }
+        if !matches!(slot.phase, Phase::Committed(_)) {
+            return Ok(Err(Refusal::NoSuchLease(attempt.lease)));
+        }
+        if let Err(refusal) = self.check_attempt(attempt, &group.lease) {
+            return Ok(Err(refusal));
+        }
+        let receipt = self.receipt(miner, &group.lease, attempt, id, now)?;
+        let receipt = self.seal(&receipt, 0)?;
+        let blob = (blob_key(id), codec::encode(&envelope)?);
+        let event = Event::AttemptAccepted {
+            counter,
+            index: attempt.index,
+            sequence: envelope.sequence,
+            receipt: receipt.clone(),
+        };
+        let reply = Reply::Mine(MineReply::Receipt(receipt));
+        Ok(Ok(Handled { events: vec![event], blobs: vec![blob], reply }))
+    }
+
+    fn check_attempt(&self, attempt: &Attempt, lease: &LeaseInfo) -> Result<(), Refusal> {
+        let Some(epoch) = &self.state.epoch else {
+            return Err(Refusal::NoSuchLease(lease.id));
+        };
+        if attempt.policy != lease.policy {
+            return Err(Refusal::UnknownPolicy);
+        }
+        let limit = attempt_bytes(epoch.campaign.group_size);
+        over("the completion's length in bytes", attempt.completion.len() as u64, limit as u64)?;
+        let tokens = epoch.campaign.max_completion_tokens;
+        over("the number of tokens", u64::from(attempt.completion_tokens), u64::from(tokens))?;
+        let size = codec::encode(attempt).map_or(u64::MAX, |bytes| bytes.len() as u64);
+        over("the attempt's size in bytes", size, limit as u64 + 1024)?;
+        if let Some(evidence) = &attempt.evidence {
+            let ids = evidence.ids.len() as u64;
+            if ids != u64::from(attempt.completion_tokens) {
+                return Err(Refusal::Malformed(format!(
+                    "the evidence has {ids} token ids for {} tokens; give one for each",
+                    attempt.completion_tokens
+                )));
+            }
+            over("the number of log-probabilities", evidence.logprobs_milli.len() as u64, ids)?;
+            over("the number of commitments", evidence.toploc.len() as u64, ids.div_ceil(32))?;
+        }
+        Ok(())
+    }
+
+    fn receipt(
+        &self,
+        miner: &Miner,
+        lease: &LeaseInfo,
+        attempt: &Attempt,
+        id: AttemptId,
+        now: Now,
+    ) -> Result<Receipt, CoreError> {
+        let (epoch, allowed) = self
+            .state
+            .epoch
+            .as_ref()
+            .map_or((0, 0), |epoch| (epoch.number, epoch.campaign.max_completion_tokens));
+        let parameters = miner.policies.get(&lease.policy).map_or(0, |card| card.parameters);
+        let claimed = attempt.completion_tokens;
+        let tokens = credit::credited_tokens(claimed, attempt.completion.len(), allowed);
+        Ok(Receipt {
+            miner: lease.miner,
+            index: miner.receipts,
+            previous: miner.receipt_head,
+            epoch,
+            lease: lease.id,
+            attempt_index: attempt.index,
+            attempt: id,
+            tokens,
+            parameters,
+            tier: Tier::T0,
+            credit_version: CREDIT_VERSION,
+            credits_milli: credit::credits_milli(tokens, parameters, Tier::T0),
+            unix_ms: now.unix_ms,
+        })
+    }
+
+    fn hand_back(&self, sender: PublicKey, lease: LeaseId, sequence: u64) -> Answer {
+        let reply = Reply::Mine(MineReply::HandedBack);
+        let Ok((counter, slot)) = self.running(&sender, lease) else {
+            // Given back before, or over: the miner wanted nothing else.
+            let epoch = self.state.epoch.as_ref();
+            let known = epoch.and_then(|epoch| epoch.leases.get(&lease));
+            return match known.filter(|known| known.miner == sender) {
+                Some(_) => Ok(Handled::reply(reply)),
+                None => Err(Refusal::NoSuchLease(lease)),
+            };
+        };
+        if !matches!(slot.phase, Phase::Leased(_)) {
+            return Err(Refusal::NotExpected(
+                "the group is committed, which is final; upload its attempts".into(),
+            ));
+        }
+        let how = EndOfLease::HandedBack;
+        let event = Event::LeaseEnded { counter, how, sequence: Some(sequence) };
+        Ok(Handled::event(event, reply))
+    }
+}
+
+fn refused(refusal: Refusal) -> Handled {
+    Handled::reply(Reply::Mine(MineReply::Refused(refusal)))
+}

@@ -1,0 +1,495 @@
+//! What the coordinator knows: a fold over the log, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lode_bundle::record::FaultKind;
+use lode_proto::{
+    codec::{self, CodecError},
+    envelope::Envelope,
+    epoch::{Campaign, Outcome},
+    id::{AttemptId, Hash, JobId, LeaseId, PolicyId, TaskId},
+    key::PublicKey,
+    policy::PolicyCard,
+    seed,
+    task::TaskSpec,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    context::Target,
+    input::{BuiltBundle, OwnGrade},
+};
+
+/// A miner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Miner {
+    /// Its account: the account key, or its own.
+    pub account: PublicKey,
+    /// The policies it joined with.
+    pub policies: BTreeMap<PolicyId, PolicyCard>,
+    /// Receipts given: the next one's number.
+    pub receipts: u64,
+    /// `Receipt::hash` of the last one.
+    pub receipt_head: Hash,
+    /// Sum over its receipts, thousandths.
+    pub credits_milli: u64,
+    /// Leases that ended without a commitment.
+    pub expired: u64,
+    /// Leases held now, committed ones that wait for uploads included.
+    pub leases: BTreeSet<LeaseId>,
+}
+
+/// A verifier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifierInfo {
+    /// Its account: the account key, or its own.
+    pub account: PublicKey,
+    /// Verdicts revealed.
+    pub revealed: u64,
+    /// Times it let its time run out.
+    pub lagged: u64,
+    /// Jobs that it could not check.
+    pub inconclusive: u64,
+    /// Faults with evidence.
+    pub faults: u64,
+}
+
+/// A verifier's part in the beacon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nonce {
+    /// Its signed `BeaconCommit`.
+    pub envelope: Envelope,
+    /// What it committed to.
+    pub commit: Hash,
+    /// The nonce, once revealed.
+    pub revealed: Option<Hash>,
+}
+
+/// Where an epoch stands. Deadlines are on the log's clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// Verifiers commit to nonces.
+    NonceCommits {
+        /// End of it.
+        deadline_ms: u64,
+    },
+    /// Verifiers reveal their nonces.
+    NonceReveals {
+        /// End of it.
+        deadline_ms: u64,
+    },
+    /// Tasks are given out.
+    Open {
+        /// The time budget's end.
+        deadline_ms: u64,
+    },
+    /// No new leases; what is out comes in or ends.
+    Draining {
+        /// Why.
+        reason: String,
+    },
+    /// The bundle is being built.
+    Bundling {
+        /// End of it.
+        deadline_ms: u64,
+    },
+    /// No bundle could be built; the operator may retry.
+    BundleFailed {
+        /// Why.
+        reason: String,
+    },
+    /// Verifiers audit and sign.
+    CoSigning {
+        /// End of it.
+        deadline_ms: u64,
+    },
+    /// Signatures are being written.
+    Signing {
+        /// End of it.
+        deadline_ms: u64,
+    },
+    /// Too few signatures; the operator may retry.
+    NotSigned {
+        /// Why.
+        reason: String,
+    },
+    /// Done.
+    Published,
+    /// Came to nothing before the beacon was fixed.
+    Void {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Stage {
+    /// Its name, for people and programs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NonceCommits { .. } => "nonce_commits",
+            Self::NonceReveals { .. } => "nonce_reveals",
+            Self::Open { .. } => "open",
+            Self::Draining { .. } => "draining",
+            Self::Bundling { .. } => "bundling",
+            Self::BundleFailed { .. } => "bundle_failed",
+            Self::CoSigning { .. } => "co_signing",
+            Self::Signing { .. } => "signing",
+            Self::NotSigned { .. } => "not_signed",
+            Self::Published => "published",
+            Self::Void { .. } => "void",
+        }
+    }
+
+    /// Whether nothing will happen any more without an operator.
+    #[must_use]
+    pub fn at_rest(&self) -> bool {
+        matches!(
+            self,
+            Self::BundleFailed { .. }
+                | Self::NotSigned { .. }
+                | Self::Published
+                | Self::Void { .. }
+        )
+    }
+
+    /// When it ends by itself.
+    #[must_use]
+    pub fn deadline_ms(&self) -> Option<u64> {
+        match self {
+            Self::NonceCommits { deadline_ms }
+            | Self::NonceReveals { deadline_ms }
+            | Self::Open { deadline_ms }
+            | Self::Bundling { deadline_ms }
+            | Self::CoSigning { deadline_ms }
+            | Self::Signing { deadline_ms } => Some(*deadline_ms),
+            // Draining ends with the last of its tasks, each of which has a deadline of its own.
+            Self::Draining { .. }
+            | Self::BundleFailed { .. }
+            | Self::NotSigned { .. }
+            | Self::Published
+            | Self::Void { .. } => None,
+        }
+    }
+}
+
+/// A lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseInfo {
+    /// Its id.
+    pub id: LeaseId,
+    /// Number in its task, from 0.
+    pub number: u32,
+    /// Who holds it.
+    pub miner: PublicKey,
+    /// The policy it is answered with.
+    pub policy: PolicyId,
+    /// When it was given.
+    pub issued_ms: u64,
+    /// When it ends.
+    pub deadline_ms: u64,
+}
+
+/// A committed group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// The lease; its deadline is now that of the uploads.
+    pub lease: LeaseInfo,
+    /// The signed commitment.
+    pub commit: Envelope,
+    /// `GroupCommit::hash`.
+    pub commit_hash: Hash,
+    /// What was committed, in order.
+    pub attempts: Vec<AttemptId>,
+    /// The signed receipt of each attempt that was uploaded.
+    pub receipts: Vec<Option<Envelope>>,
+}
+
+impl Group {
+    /// Whether all of it was uploaded.
+    #[must_use]
+    pub fn complete(&self) -> bool {
+        self.receipts.iter().all(Option::is_some)
+    }
+
+    /// What was uploaded, in order.
+    #[must_use]
+    pub fn uploaded(&self) -> Vec<AttemptId> {
+        self.attempts
+            .iter()
+            .zip(&self.receipts)
+            .filter(|(_, receipt)| receipt.is_some())
+            .map(|(attempt, _)| *attempt)
+            .collect()
+    }
+}
+
+/// How far a verifier is with a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AssignmentState {
+    /// Asked to grade and commit.
+    Pending,
+    /// Has committed.
+    Committed,
+    /// Has revealed.
+    Revealed,
+    /// Let its time run out, before or after committing.
+    Lagged,
+    /// Could not check.
+    Inconclusive,
+}
+
+/// A verifier's part in grading a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// How far it is.
+    pub state: AssignmentState,
+    /// When it must have committed, or revealed.
+    pub deadline_ms: u64,
+    /// Times it was asked.
+    pub draws: u32,
+    /// Its signed `VerdictCommit`.
+    pub commit: Option<Envelope>,
+    /// Its signed `VerdictReveal`.
+    pub reveal: Option<Envelope>,
+}
+
+/// A sealed group on its way to an outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grading {
+    /// The group.
+    pub group: Group,
+    /// The job's id.
+    pub job: JobId,
+    /// Verifiers that may grade it, in order of the draw.
+    pub rank: Vec<PublicKey>,
+    /// Those that were asked.
+    pub assignments: BTreeMap<PublicKey, Assignment>,
+    /// Whether those who committed may reveal now.
+    pub revealing: bool,
+    /// Whether all verifiers were asked because verdicts differed.
+    pub disputed: bool,
+    /// The coordinator's own grade.
+    pub own: Option<OwnGrade>,
+    /// End of the time for it.
+    pub own_deadline_ms: u64,
+}
+
+/// Where a task stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Its leases ended without a commitment; it may be leased again.
+    Waiting,
+    /// Leased.
+    Leased(LeaseInfo),
+    /// Committed, not all uploaded.
+    Committed(Box<Group>),
+    /// Sealed, being graded.
+    Grading(Box<Grading>),
+    /// Has its outcome; the group stays for those who lost a receipt.
+    Settled(Box<Outcome>, Option<Box<Group>>),
+}
+
+/// A task: one counter of an epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// Its id; `None` where the generator found none.
+    pub task: Option<TaskId>,
+    /// Leases given so far.
+    pub leases: u32,
+    /// Accounts that had one. None of them gets a second, so nobody draws again on a task.
+    pub tried: Vec<PublicKey>,
+    /// Where it stands.
+    pub phase: Phase,
+}
+
+impl Slot {
+    /// The group, once committed.
+    #[must_use]
+    pub fn group(&self) -> Option<&Group> {
+        match &self.phase {
+            Phase::Committed(group) => Some(group),
+            Phase::Grading(grading) => Some(&grading.group),
+            Phase::Settled(_, group) => group.as_deref(),
+            Phase::Waiting | Phase::Leased(_) => None,
+        }
+    }
+
+    /// The grading, while it lasts.
+    #[must_use]
+    pub fn grading(&self) -> Option<&Grading> {
+        match &self.phase {
+            Phase::Grading(grading) => Some(grading),
+            _ => None,
+        }
+    }
+
+    /// When it next moves by itself.
+    #[must_use]
+    pub fn deadline_ms(&self) -> Option<u64> {
+        match &self.phase {
+            Phase::Waiting | Phase::Settled(..) => None,
+            Phase::Leased(lease) => Some(lease.deadline_ms),
+            Phase::Committed(group) => Some(group.lease.deadline_ms),
+            Phase::Grading(grading) => {
+                let waiting = grading
+                    .assignments
+                    .values()
+                    .filter(|a| {
+                        matches!(a.state, AssignmentState::Pending | AssignmentState::Committed)
+                    })
+                    .map(|a| a.deadline_ms);
+                let own = grading.own.is_none().then_some(grading.own_deadline_ms);
+                waiting.chain(own).min()
+            }
+        }
+    }
+}
+
+/// What an id of a lease stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseRef {
+    /// The task.
+    pub counter: u64,
+    /// Who held it.
+    pub miner: PublicKey,
+}
+
+/// A bundle on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleState {
+    /// What was built.
+    pub built: BuiltBundle,
+    /// The coordinator's signature.
+    pub signature: Envelope,
+    /// Verifiers' signatures.
+    pub cosigned: BTreeMap<PublicKey, Envelope>,
+    /// Verifiers that would not sign, with what they found.
+    pub refused: BTreeMap<PublicKey, String>,
+}
+
+/// An epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Its number, from 1.
+    pub number: u64,
+    /// What is asked of miners.
+    pub campaign: Campaign,
+    /// When it closes.
+    pub target: Target,
+    /// The secret.
+    pub secret: Hash,
+    /// The signed `EpochOpen`.
+    pub open: Envelope,
+    /// When it was opened.
+    pub opened_ms: u64,
+    /// Where it stands.
+    pub stage: Stage,
+    /// Verifiers' parts in the beacon.
+    pub nonces: BTreeMap<PublicKey, Nonce>,
+    /// The beacon, once fixed.
+    pub beacon: Option<Hash>,
+    /// Verifiers of the epoch: those that committed to a nonce, in order of key.
+    pub verifiers: Vec<PublicKey>,
+    /// Tasks, by counter.
+    pub slots: Vec<Slot>,
+    /// Every lease of the epoch.
+    pub leases: BTreeMap<LeaseId, LeaseRef>,
+    /// Every grading job of the epoch.
+    pub jobs: BTreeMap<JobId, u64>,
+    /// Tasks that may be leased again.
+    pub waiting: BTreeSet<u64>,
+    /// For each verifier, the tasks it has to commit or reveal a verdict for now.
+    pub todo: BTreeMap<PublicKey, BTreeSet<u64>>,
+    /// Tasks leased or waiting for uploads.
+    pub out: u64,
+    /// Tasks without an outcome.
+    pub unsettled: u64,
+    /// Tasks graded with a quorum.
+    pub graded: u64,
+    /// Attempts in them that pass.
+    pub passed: u64,
+    /// Pairs in them.
+    pub pairs: u64,
+    /// Tasks with at least one pair.
+    pub paired_tasks: u64,
+    /// Faults recorded, so that each is recorded once.
+    pub faults: BTreeSet<(PublicKey, FaultKind, Option<LeaseId>)>,
+    /// The bundle.
+    pub bundle: Option<BundleState>,
+}
+
+impl Epoch {
+    /// What the task of a counter is made from; `None` before the beacon is fixed.
+    #[must_use]
+    pub fn spec(&self, counter: u64) -> Option<TaskSpec> {
+        let beacon = self.beacon?;
+        Some(self.campaign.template.spec(seed::task_seed(self.secret.as_bytes(), &beacon, counter)))
+    }
+
+    /// A task by counter.
+    #[must_use]
+    pub fn slot(&self, counter: u64) -> Option<&Slot> {
+        self.slots.get(usize::try_from(counter).ok()?)
+    }
+
+    /// Tasks issued: the next counter.
+    #[must_use]
+    pub fn next_counter(&self) -> u64 {
+        self.slots.len() as u64
+    }
+}
+
+/// An epoch that is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClosedEpoch {
+    /// Its number.
+    pub number: u64,
+    /// How it ended.
+    pub stage: Stage,
+    /// Its bundle, where there is one.
+    pub bundle: Option<BuiltBundle>,
+}
+
+/// Everything that the coordinator knows.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct State {
+    /// The log's clock: time of the last record.
+    pub clock_ms: u64,
+    /// Sequence of the coordinator's next envelope.
+    pub next_sequence: u64,
+    /// Highest sequence on record of each key.
+    pub sequences: BTreeMap<PublicKey, u64>,
+    /// Miners.
+    pub miners: BTreeMap<PublicKey, Miner>,
+    /// Verifiers.
+    pub verifiers: BTreeMap<PublicKey, VerifierInfo>,
+    /// The current epoch, or the last one until the next is opened.
+    pub epoch: Option<Epoch>,
+    /// Epochs before it.
+    pub closed: Vec<ClosedEpoch>,
+    /// Head of the ledger.
+    pub ledger_head: Hash,
+    /// Entries of the ledger.
+    pub ledger_length: u64,
+    /// Whether leases are held back.
+    pub paused: bool,
+    /// Whether the campaign is over.
+    pub finished: bool,
+}
+
+impl State {
+    /// A hash of everything, to compare a state with one rebuilt from the log.
+    ///
+    /// # Errors
+    /// Only where the state is beyond the codec's limit.
+    pub fn digest(&self) -> Result<Hash, CodecError> {
+        Ok(Hash::derive("lode/1/coordinator-state", &codec::encode(self)?))
+    }
+
+    /// Number of the next epoch.
+    #[must_use]
+    pub fn next_epoch(&self) -> u64 {
+        self.epoch.as_ref().map_or(1, |epoch| epoch.number + 1)
+    }
+}
