@@ -30,6 +30,7 @@ mod rows;
 pub mod schema;
 pub mod store;
 mod table;
+pub mod texts;
 pub mod write;
 
 // The tests of the audit forge bundles with the writer's own parts, from the same fixture as the
