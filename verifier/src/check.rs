@@ -7,7 +7,7 @@ use lode_proto::{
 };
 use lode_tasks::{
     family::{GenerateError, Library},
-    grade::TaskIndex,
+    grade::Grader,
     longdoc,
 };
 
@@ -40,7 +40,7 @@ pub fn check(job: &GradeJob, library: &Library) -> Result<JobVerdict, CheckError
     if got != job.task_id {
         return Err(CheckError::OtherTask { got, named: job.task_id });
     }
-    let index = TaskIndex::new(&task, &key);
+    let index = Grader::new(&task, &key);
     let verdicts = job
         .attempts
         .iter()

@@ -8,7 +8,7 @@ use lode_model::{LoraSet, Model};
 use lode_proto::{id::Hash, limits::MAX_COMPLETION_TOKENS, seed};
 use lode_tasks::{
     family::GenerateError,
-    grade::TaskIndex,
+    grade::Grader,
     grammar::grammar,
     longdoc,
     types::{AnswerKey, FailureClass, Task},
@@ -133,7 +133,7 @@ async fn measure(
             max_completion_tokens: room.min(MAX_COMPLETION_TOKENS),
             evidence: false,
         };
-        let index = TaskIndex::new(task, &held_out.key);
+        let index = Grader::new(task, &held_out.key);
         let mut of_task = 0;
         for completion in engine.generate(request, &Control::default()).await? {
             let completion = completion?;
