@@ -3,8 +3,9 @@
 //! ```text
 //! GroupRequest ─► Engine::generate ─► [Completion]      (one prompt, one completion a seed)
 //!                   ├─ native     our own llama: one prefill and one batched decode a group
-//!                   ├─ mistralrs  mistral.rs in process, one request an attempt
+//!                   ├─ mistral    mistral.rs in process, one request an attempt
 //!                   └─ openai     any server's raw /v1/completions
+//! name ─► Store::pull ─► ModelFile ─► Native::load, Mistral::load
 //! ```
 //!
 //! In process, every token is drawn by [`sampler::sample`], a function of logits, grammar mask,
@@ -13,9 +14,20 @@
 
 #![forbid(unsafe_code)]
 
+mod cause;
+mod grammar;
+mod identity;
+mod mistral;
+mod native;
+pub mod openai;
 pub mod sampler;
+pub mod store;
 mod types;
 
+pub use identity::{Identity, parameters};
+pub use mistral::Mistral;
+pub use native::Native;
+pub use openai::OpenAi;
 pub use types::{
     CancelFlag, Completion, Control, Engine, EngineError, GroupRequest, Progress, ServerError,
 };

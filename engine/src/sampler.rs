@@ -106,20 +106,21 @@ pub fn sample(
     Some(best.token)
 }
 
-/// The log-probability of `token` among all tokens at temperature 1, in thousandths of a nat.
-///
-/// A token that is not among the logits, or whose logit is not a number, gives `i32::MIN`.
+/// ln of the sum of exp over all logits: what turns a logit into a log-probability.
 #[must_use]
-pub fn logprob_milli(logits: &[f32], token: u32) -> i32 {
-    let max = logits.iter().copied().filter(|x| !x.is_nan()).fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 =
-        logits.iter().filter(|x| !x.is_nan()).map(|logit| f64::from((logit - max).exp())).sum();
-    match logits.get(token as usize) {
-        Some(logit) if logit.is_finite() && max.is_finite() => {
-            ((f64::from(logit - max) - sum.ln()) * 1000.0).round() as i32
-        }
-        _ => i32::MIN,
-    }
+pub fn log_normaliser(logits: &[f32]) -> f64 {
+    let numbers = || logits.iter().copied().filter(|logit| !logit.is_nan());
+    let max = numbers().fold(f32::NEG_INFINITY, f32::max);
+    f64::from(max) + numbers().map(|logit| f64::from((logit - max).exp())).sum::<f64>().ln()
+}
+
+/// The log-probability of `token` at temperature 1, in thousandths of a nat, where `normaliser` is
+/// [`log_normaliser`] over all tokens. `i32::MIN` where it is not a number.
+#[must_use]
+pub fn logprob_milli(logits: &[f32], token: u32, normaliser: f64) -> i32 {
+    let logit = logits.get(token as usize).copied().unwrap_or(f32::NAN);
+    let milli = ((f64::from(logit) - normaliser) * 1000.0).round();
+    if milli.is_finite() { milli as i32 } else { i32::MIN }
 }
 
 struct Best {
@@ -304,9 +305,12 @@ mod tests {
 
     #[test]
     fn log_probabilities() {
-        assert_eq!(logprob_milli(&[0.0, 0.0], 1), -693);
-        assert_eq!(logprob_milli(&[0.0, f32::NEG_INFINITY], 0), 0);
-        assert_eq!(logprob_milli(&[0.0], 3), i32::MIN);
-        assert_eq!(logprob_milli(&[f32::NAN, 1.0], 0), i32::MIN);
+        let of = |logits: &[f32], token| logprob_milli(logits, token, log_normaliser(logits));
+        assert_eq!(of(&[0.0, 0.0], 1), -693);
+        assert_eq!(of(&[-80.0, -80.0], 0), -693);
+        assert_eq!(of(&[0.0, f32::NEG_INFINITY], 0), 0);
+        assert_eq!(of(&[0.0, f32::NEG_INFINITY], 1), i32::MIN);
+        assert_eq!(of(&[0.0], 3), i32::MIN);
+        assert_eq!(of(&[f32::NAN, 1.0], 0), i32::MIN);
     }
 }

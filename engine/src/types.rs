@@ -44,6 +44,13 @@ impl GroupRequest {
         if self.prompt.is_empty() {
             return refuse("the prompt is empty".into());
         }
+        let bytes = self.prompt.len().max(self.grammar.as_ref().map_or(0, String::len));
+        if bytes > limits::MAX_MESSAGE_BYTES {
+            return refuse(format!(
+                "prompt and grammar have at most {} bytes each, not {bytes}",
+                limits::MAX_MESSAGE_BYTES
+            ));
+        }
         if self.max_completion_tokens == 0
             || self.max_completion_tokens > limits::MAX_COMPLETION_TOKENS
         {
