@@ -9,10 +9,10 @@ use lode_bundle::{
     engine::BuiltinEngine,
     inspect::inspect as inspect_bundle,
     pull::{self as pulling, ChunkSource, PullOptions},
-    table,
+    pairs::{Config, Split},
+    texts,
 };
 use lode_node::{
-    keystore::random_key,
     rpc,
     transport::{Handle, Multiaddr, Protocol, Target, Transport, TransportConfig},
 };
@@ -22,7 +22,9 @@ use lode_proto::{
     exchange::{BundleReply, BundleRequest},
     genesis::Genesis,
     id::NetworkId,
+    key::SecretKey,
 };
+use zeroize::Zeroizing;
 
 use crate::{Outcome, term};
 
@@ -74,7 +76,7 @@ pub(crate) fn inspect(dir: &Path, pairs: usize, json: bool) -> anyhow::Result<Ou
         return Ok(Outcome::Yes);
     }
     term::print_line(&format!("{inspection}"))?;
-    for pair in table::read_texts(dir)?.into_iter().take(pairs) {
+    for pair in texts::read(dir, Config::Pairs, Split::Train)?.into_iter().take(pairs) {
         term::print_line(&format!(
             "\n=== pair {}\n--- prompt\n{}\n--- chosen\n{}\n--- rejected\n{}",
             pair.pair_id, pair.prompt, pair.chosen, pair.rejected
@@ -94,6 +96,14 @@ impl ChunkSource for Remote {
     async fn ask(&self, request: BundleRequest) -> Result<BundleReply, String> {
         rpc::call_bundle(&self.handle, &self.target, &request).await.map_err(|e| e.to_string())
     }
+}
+
+/// A key for one download: bundles are served to anyone, and who asks does not matter.
+fn passing_key() -> anyhow::Result<SecretKey> {
+    let mut secret = Zeroizing::new([0; 32]);
+    getrandom::fill(secret.as_mut_slice())
+        .map_err(|error| anyhow::anyhow!("no random bytes from the system: {error}"))?;
+    Ok(SecretKey::from_bytes(&secret))
 }
 
 /// What to pull.
@@ -123,7 +133,7 @@ pub(crate) fn pull(what: &Pull<'_>) -> anyhow::Result<Outcome> {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let dir: (PathBuf, Option<Report>) = runtime.block_on(async {
-        let config = TransportConfig::caller(random_key()?, vec![Protocol::Bundle]);
+        let config = TransportConfig::caller(passing_key()?, vec![Protocol::Bundle]);
         let (handle, _incoming) = Transport::start(config).await?;
         handle.connect(&addresses).await?;
         let source = Remote { handle, target: Target::at(addresses) };

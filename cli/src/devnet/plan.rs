@@ -91,7 +91,7 @@ fn table<const N: usize>(entries: [(&str, toml::Value); N]) -> toml::Table {
 }
 
 /// A number as a TOML value.
-fn number(value: u64) -> toml::Value {
+fn integer(value: u64) -> toml::Value {
     toml::Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
@@ -102,14 +102,14 @@ pub(crate) fn coordinator(args: &Devnet, layout: &Layout) -> anyhow::Result<toml
         ("data", text(&layout.data("coordinator"))),
         ("bundles", text(&layout.bundles())),
         ("listen", strings(&["/ip4/127.0.0.1/tcp/0".into(), "/ip4/127.0.0.1/udp/0/quic-v1".into()])),
-        ("epochs", number(1)),
+        ("epochs", integer(1)),
         ("stop_when_finished", true.into()),
         (
             "network",
             table([
                 ("name", "devnet".into()),
-                ("quorum", number(2)),
-                ("verifiers", number(args.verifiers.into())),
+                ("quorum", integer(2)),
+                ("verifiers", integer(args.verifiers.into())),
             ])
             .into(),
         ),
@@ -118,7 +118,7 @@ pub(crate) fn coordinator(args: &Devnet, layout: &Layout) -> anyhow::Result<toml
             table([
                 ("domain", args.domain.clone().into()),
                 ("profile", args.profile.clone().into()),
-                ("group_size", number(args.group_size.into())),
+                ("group_size", integer(args.group_size.into())),
                 ("max_completion_tokens", max_completion_tokens(&args.profile).into()),
             ])
             .into(),
@@ -126,11 +126,11 @@ pub(crate) fn coordinator(args: &Devnet, layout: &Layout) -> anyhow::Result<toml
         (
             "target",
             table([
-                ("pairs", number(args.pairs)),
-                ("paired_tasks", number(args.min_tasks)),
-                ("graded", number(0)),
-                ("max_tasks", number(args.max_tasks)),
-                ("max_ms", number(args.max_minutes.saturating_mul(60_000))),
+                ("pairs", integer(args.pairs)),
+                ("paired_tasks", integer(args.min_tasks)),
+                ("graded", integer(0)),
+                ("max_tasks", integer(args.max_tasks)),
+                ("max_ms", integer(args.max_minutes.saturating_mul(60_000))),
             ])
             .into(),
         ),
@@ -155,7 +155,7 @@ pub(crate) fn coordinator(args: &Devnet, layout: &Layout) -> anyhow::Result<toml
         ]
         .map(str::to_owned);
         let training =
-            table([("command", strings(&words)), ("steps", number(args.train_steps))]);
+            table([("command", strings(&words)), ("steps", integer(args.train_steps))]);
         config.insert("training".into(), training.into());
     }
     Ok(config)
@@ -185,7 +185,7 @@ pub(crate) fn miner(
                 ("kind", engine.into()),
                 ("model", args.model.clone().into()),
                 ("grammar", true.into()),
-                ("threads", number(threads as u64)),
+                ("threads", integer(threads as u64)),
             ])
             .into(),
         ),
