@@ -34,18 +34,24 @@ fn within(what: &'static str, got: u64, low: u64, high: u64) -> Result<(), Comma
     }
 }
 
-fn check(plan: &EpochPlan) -> Result<(), CommandError> {
-    let campaign = &plan.campaign;
-    let most = (1..=limits::MAX_GROUP_SIZE)
-        .rev()
-        .find(|size| attempt_bytes(*size) >= LEAST_ATTEMPT_BYTES)
-        .unwrap_or(1);
-    within("group size", u64::from(campaign.group_size), 1, u64::from(most))?;
-    let tokens = u64::from(campaign.max_completion_tokens);
-    within("limit of tokens", tokens, 1, u64::from(limits::MAX_COMPLETION_TOKENS))?;
-    within("lease time in milliseconds", campaign.lease_ms, LEAST_LEASE_MS, MOST_LEASE_MS)?;
-    within("budget of tasks", plan.target.max_tasks, 1, limits::MAX_EPOCH_TASKS)?;
-    within("time budget in milliseconds", plan.target.max_ms, 1, u64::MAX / 4)
+impl EpochPlan {
+    /// Whether every number in it can work.
+    ///
+    /// # Errors
+    /// The first that cannot, with its bounds.
+    pub fn check(&self) -> Result<(), CommandError> {
+        let campaign = &self.campaign;
+        let most = (1..=limits::MAX_GROUP_SIZE)
+            .rev()
+            .find(|size| attempt_bytes(*size) >= LEAST_ATTEMPT_BYTES)
+            .unwrap_or(1);
+        within("group size", u64::from(campaign.group_size), 1, u64::from(most))?;
+        let tokens = u64::from(campaign.max_completion_tokens);
+        within("limit of tokens", tokens, 1, u64::from(limits::MAX_COMPLETION_TOKENS))?;
+        within("lease time in milliseconds", campaign.lease_ms, LEAST_LEASE_MS, MOST_LEASE_MS)?;
+        within("budget of tasks", self.target.max_tasks, 1, limits::MAX_EPOCH_TASKS)?;
+        within("time budget in milliseconds", self.target.max_ms, 1, u64::MAX / 4)
+    }
 }
 
 impl Core {
@@ -59,7 +65,7 @@ impl Core {
                 {
                     return refuse(CommandError::EpochOpen(epoch.number));
                 }
-                if let Err(error) = check(&plan) {
+                if let Err(error) = plan.check() {
                     return refuse(error);
                 }
                 let (have, want) = (self.state.verifiers.len(), self.context.quorum());

@@ -9,13 +9,8 @@ use lode_node::{
     transport::{Incoming, Protocol, Reply},
 };
 use lode_proto::{
-    codec,
-    envelope::Envelope,
-    exchange::BundleReply,
-    id::NetworkId,
-    mine::MineReply,
-    refusal::Refusal,
-    verify::VerifyReply,
+    codec, envelope::Envelope, exchange::BundleReply, id::NetworkId, mine::MineReply,
+    refusal::Refusal, verify::VerifyReply,
 };
 use tokio::sync::{Semaphore, mpsc};
 

@@ -26,8 +26,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use super::{
     CommandReply, CoordinatorConfig, EventSink, Notice, RunError, Running, SharedEngine,
     bundles::{Bundles, for_each_record},
-    genesis,
-    intake,
+    genesis, intake,
     release::{self, Asker, Release},
     training::Training,
     work::{self, Effects},
@@ -67,6 +66,10 @@ pub(super) enum Job {
     },
     /// The outcome of an effect.
     Done(Input),
+    /// A bundle is published, durably.
+    Published(String),
+    /// The campaign is over, durably.
+    CampaignOver,
     /// The daemon cannot go on.
     Fatal(RunError),
 }
@@ -132,6 +135,7 @@ pub(super) async fn start(
 ) -> Result<Running, RunError> {
     let listen = config.addresses()?;
     let (plan, library) = config.plan()?;
+    plan.check().map_err(|error| RunError::Config(error.to_string()))?;
     files::create_private_folder(&config.data)?;
     let lock = FolderLock::take(&config.data)?;
     let (key, _) = Keystore::open(&config.data)?.get_or_create(KeyKind::Node)?;
@@ -252,11 +256,13 @@ impl Down {
         // Effects hold the writer; they end with their threads.
         let closing = tokio::time::timeout(Duration::from_secs(5), self.thread.finished()).await;
         if closing.is_err() {
-            tracing::warn!("an effect is still at work; its outcome is asked for again at the start");
+            tracing::warn!(
+                "an effect is still at work; its outcome is asked for again at the start"
+            );
         }
-        result?;
+        // Why the log failed says more than that it did.
         released.map_err(|_| RunError::Died("its releaser"))??;
-        Ok(())
+        result
     }
 }
 
@@ -285,6 +291,9 @@ impl Machine {
                         self.step(*input, Asker::Peer(reply)).await?;
                     }
                     Job::Done(input) => self.step(input, Asker::Nobody).await?,
+                    Job::Published(name) => self.train(name),
+                    // No bundle will follow: the training ends with the last of them.
+                    Job::CampaignOver => self.published = None,
                     Job::Fatal(error) => return Err(error),
                 },
                 () = sleep_until(deadline) => {
@@ -323,11 +332,18 @@ impl Machine {
             let batch = Batch { records: encoded.map_err(crate::core::CoreError::from)?, blobs };
             Some(self.writer.enqueue(batch).await?)
         };
-        let mut notices = Vec::new();
+        let (mut notices, mut jobs) = (Vec::new(), Vec::new());
         for record in &records {
             notices.extend(self.notices(record));
+            match record.event {
+                Event::Published => {
+                    jobs.extend(self.bundle_notice().map(|(_, name)| Job::Published(name)));
+                }
+                Event::CampaignFinished(true) => jobs.push(Job::CampaignOver),
+                _ => {}
+            }
         }
-        let release = Release { pending, names, notices, reply, asker, effects };
+        let release = Release { pending, names, notices, reply, asker, effects, jobs };
         if self.releases.send(release).await.is_err() {
             return Err(RunError::Died("its log"));
         }
@@ -382,11 +398,8 @@ impl Machine {
                 tasks_with_pairs: epoch.paired_tasks,
             });
         }
-        if let Event::Published = record.event
-            && let Some((notice, name)) = self.bundle_notice()
-        {
-            notices.push(notice);
-            self.train(name);
+        if let Event::Published = record.event {
+            notices.extend(self.bundle_notice().map(|(notice, _)| notice));
         }
         notices
     }
@@ -411,6 +424,9 @@ impl Machine {
         }
         if let Some((notice, _)) = self.bundle_notice() {
             (self.events)(notice);
+        }
+        if self.core.state().finished {
+            self.published = None;
         }
     }
 
@@ -458,10 +474,6 @@ impl Machine {
     fn next_command(&mut self) -> Result<Option<Command>, RunError> {
         let now = self.clock.now().ms;
         let state = self.core.state();
-        if state.finished {
-            // No bundle will follow: the training ends with the last of them.
-            self.published = None;
-        }
         if state.finished || state.paused {
             return Ok(None);
         }

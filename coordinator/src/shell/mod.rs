@@ -166,7 +166,19 @@ impl Running {
 /// # Errors
 /// Everything that can be known to be wrong before it serves.
 pub async fn start(config: CoordinatorConfig, events: EventSink) -> Result<Running, RunError> {
-    machine::start(config, Arc::new(BuiltinEngine), events).await
+    start_with(config, Arc::new(BuiltinEngine), events).await
+}
+
+/// Starts a coordinator with another task engine.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(
+    config: CoordinatorConfig,
+    engine: SharedEngine,
+    events: EventSink,
+) -> Result<Running, RunError> {
+    machine::start(config, engine, events).await
 }
 
 /// Runs a coordinator until `stop` is set, or the campaign is over and the configuration says to
@@ -174,11 +186,7 @@ pub async fn start(config: CoordinatorConfig, events: EventSink) -> Result<Runni
 ///
 /// # Errors
 /// As [`start`], and what stops a running one.
-pub async fn run(
-    config: CoordinatorConfig,
-    stop: Stop,
-    events: EventSink,
-) -> Result<(), RunError> {
+pub async fn run(config: CoordinatorConfig, stop: Stop, events: EventSink) -> Result<(), RunError> {
     let mut running = start(config, events).await?;
     tokio::select! {
         result = running.finished() => return result,

@@ -16,9 +16,9 @@ use lode_proto::{
     task::TaskSpec,
     verify::{GradeJob, VerifyReply},
 };
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
-use super::{CommandReply, EventSink, Notice, intake::send, work::Effects};
+use super::{CommandReply, EventSink, Notice, intake::send, machine::Job, work::Effects};
 use crate::core::{Effect, Reply, blob_key};
 
 /// To whom an answer goes.
@@ -40,6 +40,8 @@ pub(super) struct Release {
     pub(super) reply: Reply,
     pub(super) asker: Asker,
     pub(super) effects: Vec<Effect>,
+    /// For the machine itself, once it is durable.
+    pub(super) jobs: Vec<Job>,
 }
 
 /// Releases until the machine is gone.
@@ -83,6 +85,13 @@ pub(super) async fn run(
         }
         for effect in release.effects {
             effects.perform(effect);
+        }
+        for job in release.jobs {
+            // Never waiting here: the machine may itself be waiting for room in our queue.
+            if let Err(TrySendError::Full(job)) = effects.machine.try_send(job) {
+                let machine = effects.machine.clone();
+                tokio::spawn(async move { machine.send(job).await });
+            }
         }
     }
     Ok(())

@@ -74,8 +74,7 @@ pub(super) fn grade(
     let family = engine
         .family(&group.spec.family)
         .ok_or_else(|| format!("this build has no task family {:?}", group.spec.family))?;
-    let (task, key) =
-        family.generate(&group.spec, library).map_err(|error| error.to_string())?;
+    let (task, key) = family.generate(&group.spec, library).map_err(|error| error.to_string())?;
     let mut graded = Vec::new();
     for (attempt, receipt) in group.attempts {
         let verdict = family.grade(&task, &key, &attempt.completion, attempt.finish).rules;
@@ -90,8 +89,7 @@ pub(super) fn grade(
     let id = task.id().map_err(|error| error.to_string())?;
     let prompt = engine.prompt(&task);
     let policy = group.card.policy.id().map_err(|error| error.to_string())?;
-    let seeded =
-        SeededTask { spec: group.spec, id, task, key, prompt, basis: Basis::Regenerated };
+    let seeded = SeededTask { spec: group.spec, id, task, key, prompt, basis: Basis::Regenerated };
     let group = derive::Group {
         counter: 0,
         lease_number: 0,
