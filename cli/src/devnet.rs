@@ -455,7 +455,7 @@ impl<'a> Network<'a> {
                 }
                 continue;
             }
-            if self.kills.was_planned(&name, status) {
+            if self.kills.was_planned(&name, status, &words) {
                 say(self.args, &format!("{name} was killed as planned; started again"));
             } else {
                 let restarts = self.restarts.entry(name.clone()).or_default();

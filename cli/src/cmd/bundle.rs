@@ -8,8 +8,8 @@ use lode_bundle::{
     audit::{AuditOptions, Report, audit as audit_bundle},
     engine::BuiltinEngine,
     inspect::inspect as inspect_bundle,
-    pull::{self as pulling, ChunkSource, PullOptions},
     pairs::{Config, Split},
+    pull::{self as pulling, ChunkSource, PullOptions},
     texts,
 };
 use lode_node::{

@@ -198,8 +198,8 @@ fn line(measured: &Measured) -> String {
 pub(crate) fn evaluate(args: &EvalTasks) -> anyhow::Result<Evaluation> {
     let tasks = held_out(args)?;
     let file = obtain(&args.base)?;
-    let model = Model::load(&file.path)
-        .with_context(|| format!("cannot load {}", file.path.display()))?;
+    let model =
+        Model::load(&file.path).with_context(|| format!("cannot load {}", file.path.display()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut results = Vec::new();
     let mut ways = vec![("base", None)];
@@ -212,8 +212,7 @@ pub(crate) fn evaluate(args: &EvalTasks) -> anyhow::Result<Evaluation> {
         let engine = Native::new(&model, adapter.as_ref(), Identity::of_gguf(&file)?)?;
         let grammars: &[bool] = if args.no_grammar { &[true, false] } else { &[true] };
         for use_grammar in grammars {
-            let measured =
-                runtime.block_on(measure(&engine, name, *use_grammar, &tasks, args))?;
+            let measured = runtime.block_on(measure(&engine, name, *use_grammar, &tasks, args))?;
             if !args.json {
                 term::print_line(&line(&measured))?;
             }

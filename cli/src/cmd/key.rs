@@ -36,10 +36,7 @@ pub(crate) fn new(folder: &Path, json: bool) -> anyhow::Result<Outcome> {
 pub(crate) fn show(file: &Path, json: bool) -> anyhow::Result<Outcome> {
     let path = if file.is_dir() { Keystore::open(file)?.path(KeyKind::Node) } else { file.into() };
     let key = keystore::load(&path)?.with_context(|| {
-        format!(
-            "there is no key at {}; make one with: lode key new --out FOLDER",
-            path.display()
-        )
+        format!("there is no key at {}; make one with: lode key new --out FOLDER", path.display())
     })?;
     print(key.public(), &path, json)
 }

@@ -105,7 +105,9 @@ fn read_completion(path: &Path) -> anyhow::Result<Vec<u8>> {
             .with_context(|| format!("cannot read {}", path.display()))?;
     }
     if bytes.len() > MAX_COMPLETION_BYTES {
-        bail!("the completion is longer than {MAX_COMPLETION_BYTES} bytes, the most that is graded");
+        bail!(
+            "the completion is longer than {MAX_COMPLETION_BYTES} bytes, the most that is graded"
+        );
     }
     Ok(bytes)
 }

@@ -6,25 +6,47 @@ use std::{collections::BTreeMap, os::unix::process::ExitStatusExt, process::Exit
 use lode_node::killpoint;
 use lode_proto::id::Hash;
 
-/// Points of each role's event flow.
-const POINTS: [(&str, &[&str]); 3] = [
+/// Points of each role's event flow, and how often a point may be passed before it kills: what is
+/// reached all the time must be passed more often, or a run would never get anywhere.
+const POINTS: [(&str, &[(&str, u64)]); 3] = [
     (
         "coordinator",
         &[
-            "log:before-write",
-            "log:written",
-            "log:synced",
-            "coordinator:bundle:begin",
-            "coordinator:bundle:staged",
-            "coordinator:bundle:signing",
-            "coordinator:bundle:signed",
+            ("log:before-write", 60),
+            ("log:written", 60),
+            ("log:synced", 60),
+            ("coordinator:lease_issued:decided", 3),
+            ("coordinator:lease_issued:synced", 3),
+            ("coordinator:group_committed:decided", 3),
+            ("coordinator:group_committed:replied", 3),
+            ("coordinator:attempt_accepted:decided", 12),
+            ("coordinator:attempt_accepted:synced", 12),
+            ("coordinator:attempt_accepted:replied", 12),
+            ("coordinator:group_sealed:synced", 3),
+            ("coordinator:verdict_revealed:synced", 4),
+            ("coordinator:settled:synced", 3),
         ],
     ),
     (
         "miner",
-        &["miner:leased", "miner:generated", "miner:kept", "miner:committed", "miner:receipted"],
+        &[
+            ("miner:leased", 2),
+            ("miner:generated", 2),
+            ("miner:kept", 2),
+            ("miner:committed", 2),
+            ("miner:receipted", 12),
+        ],
     ),
-    ("verifier", &["verifier:graded", "verifier:verdict-kept", "verifier:reveal"]),
+    ("verifier", &[("verifier:graded", 2), ("verifier:verdict-kept", 2), ("verifier:reveal", 2)]),
+];
+
+/// Points at the end of an epoch, each of which kills the coordinator once.
+const AT_THE_END: &[&str] = &[
+    "coordinator:epoch_closed:synced",
+    "coordinator:bundle:begin",
+    "coordinator:bundle:staged",
+    "coordinator:bundle:signing",
+    "coordinator:bundle:signed",
 ];
 
 /// SIGKILL and SIGABRT.
@@ -36,6 +58,8 @@ pub(crate) struct Kills {
     each: u32,
     seed: u64,
     draws: u64,
+    /// How many of [`AT_THE_END`] have come true.
+    ends: u64,
     planned: BTreeMap<String, bool>,
     done: BTreeMap<String, u32>,
 }
@@ -43,7 +67,7 @@ pub(crate) struct Kills {
 impl Kills {
     /// `each` kills of every role, drawn from `seed`.
     pub(crate) fn new(each: u32, seed: u64) -> Self {
-        Self { each, seed, draws: 0, planned: BTreeMap::new(), done: BTreeMap::new() }
+        Self { each, seed, draws: 0, ends: 0, planned: BTreeMap::new(), done: BTreeMap::new() }
     }
 
     /// What to say before the run.
@@ -79,15 +103,26 @@ impl Kills {
         let left = self.done.get(&role).copied().unwrap_or(0) < self.each;
         let Some(points) = points.filter(|_| left && !others) else { return Vec::new() };
         let place = usize::try_from(self.draw(points.len() as u64)).unwrap_or(0);
-        let nth = 1 + self.draw(3);
+        let (point, most) = points[place];
+        let nth = 1 + self.draw(most);
+        let mut plan = format!("{point}:{nth}");
+        if role == "coordinator"
+            && let Some(end) = AT_THE_END.get(usize::try_from(self.ends).unwrap_or(usize::MAX))
+        {
+            // Whichever of the two is reached first.
+            plan.push_str(&format!(",{end}:1"));
+        }
         self.planned.insert(name.to_owned(), true);
-        vec![(killpoint::VARIABLE.to_owned(), format!("{}:{nth}", points[place]))]
+        vec![(killpoint::VARIABLE.to_owned(), plan)]
     }
 
-    /// Whether this end was a planned kill; counts it.
-    pub(crate) fn was_planned(&mut self, name: &str, status: ExitStatus) -> bool {
+    /// Whether this end was a planned kill; counts it. `words` are the child's last.
+    pub(crate) fn was_planned(&mut self, name: &str, status: ExitStatus, words: &str) -> bool {
         let killed = status.signal().is_some_and(|signal| KILLED.contains(&signal));
         let planned = self.planned.insert(name.to_owned(), false).unwrap_or(false);
+        if killed && AT_THE_END.iter().any(|point| words.contains(point)) {
+            self.ends += 1;
+        }
         if killed && planned {
             *self.done.entry(Self::role(name).to_owned()).or_default() += 1;
         }

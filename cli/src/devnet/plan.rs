@@ -65,9 +65,10 @@ pub(crate) fn recipe(
     let path = layout.config(name);
     let text = toml::to_string_pretty(config).context("cannot write a configuration")?;
     std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    let args = [role, "run", "--config", &path.display().to_string(), "--exit-with-parent", "--json"]
-        .map(str::to_owned)
-        .to_vec();
+    let args =
+        [role, "run", "--config", &path.display().to_string(), "--exit-with-parent", "--json"]
+            .map(str::to_owned)
+            .to_vec();
     Ok(Recipe { name: name.into(), args, env: Vec::new(), log: layout.log(name) })
 }
 
@@ -101,7 +102,10 @@ pub(crate) fn coordinator(args: &Devnet, layout: &Layout) -> anyhow::Result<toml
     let mut config = table([
         ("data", text(&layout.data("coordinator"))),
         ("bundles", text(&layout.bundles())),
-        ("listen", strings(&["/ip4/127.0.0.1/tcp/0".into(), "/ip4/127.0.0.1/udp/0/quic-v1".into()])),
+        (
+            "listen",
+            strings(&["/ip4/127.0.0.1/tcp/0".into(), "/ip4/127.0.0.1/udp/0/quic-v1".into()]),
+        ),
         ("epochs", integer(1)),
         ("stop_when_finished", true.into()),
         (
@@ -154,8 +158,7 @@ pub(crate) fn coordinator(args: &Devnet, layout: &Layout) -> anyhow::Result<toml
             "--json",
         ]
         .map(str::to_owned);
-        let training =
-            table([("command", strings(&words)), ("steps", integer(args.train_steps))]);
+        let training = table([("command", strings(&words)), ("steps", integer(args.train_steps))]);
         config.insert("training".into(), training.into());
     }
     Ok(config)

@@ -1,0 +1,95 @@
+//! Bad input at the command line: one clear line that says what to do, never a panic or a hang.
+
+use std::process::{Command, Output, Stdio};
+
+fn lode(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_lode"))
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .expect("lode runs")
+}
+
+/// Fails with exit code 2 and one line on standard error that holds all of `parts`.
+fn refused(args: &[&str], parts: &[&str]) {
+    let ran = lode(args);
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!(ran.status.code(), Some(2), "{args:?}: {said}");
+    assert!(!said.contains("panicked"), "{args:?}: {said}");
+    let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("lode: ")).collect();
+    assert_eq!(lines.len(), 1, "{args:?} said: {said}");
+    for part in parts {
+        assert!(said.contains(part), "{args:?} does not say {part:?}: {said}");
+    }
+}
+
+#[test]
+fn unknown_things_are_named_with_what_is_known() {
+    refused(&["model", "pull", "gpt-9"], &["gpt-9", "smollm2-135m"]);
+    refused(&["task", "new", "--profile", "giant"], &["giant", "nano"]);
+    refused(&["task", "new", "--domain", "gardening"], &["gardening", "companies"]);
+    refused(&["task", "new", "--seed", "zz"], &["zz", "64 hexadecimal digits"]);
+    refused(&["bundle", "audit", "/nowhere/at/all"], &["/nowhere/at/all", "folder"]);
+    refused(&["bundle", "inspect", "/nowhere/at/all"], &["/nowhere/at/all"]);
+    refused(&["key", "show", "/nowhere/at/all"], &["/nowhere/at/all", "lode key new"]);
+    refused(&["miner", "run", "--config", "/nowhere.toml"], &["/nowhere.toml"]);
+    refused(
+        &["bundle", "pull", "--from", "somewhere", "--out", "/nowhere"],
+        &["somewhere", "/ip4/"],
+    );
+}
+
+#[test]
+fn a_corrupt_domain_file_is_explained_by_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("broken.toml");
+    std::fs::write(&file, "name = \"broken\"\n[[attributes\n").expect("writes");
+    refused(&["task", "new", "--domain", &file.display().to_string()], &["broken", "line 2"]);
+}
+
+#[test]
+fn unknown_configuration_keys_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("verifier.toml");
+    std::fs::write(&file, "data = \"x\"\nnetwork = \"y\"\ncoordinator = []\nthread = 1\n")
+        .expect("writes");
+    refused(
+        &["verifier", "run", "--config", &file.display().to_string()],
+        &["thread", "verifier.toml"],
+    );
+}
+
+#[test]
+fn a_key_is_made_once_and_is_private() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = folder.path().join("keys").display().to_string();
+    assert!(lode(&["key", "new", "--out", &place]).status.success());
+    let shown = lode(&["key", "show", &place, "--json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    assert_eq!(shown["public_key"].as_str().map(str::len), Some(64));
+    refused(&["key", "new", "--out", &place], &["exists"]);
+}
+
+#[test]
+fn witnesses_pass_and_nonsense_does_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for profile in ["nano", "standard"] {
+        let select = ["--profile", profile, "--seed", "5"];
+        let mut args = vec!["task", "show", "--part", "witness"];
+        args.extend(select);
+        let witness = lode(&args);
+        assert!(witness.status.success(), "{}", String::from_utf8_lossy(&witness.stderr));
+        let file = folder.path().join(profile);
+        std::fs::write(&file, &witness.stdout).expect("writes");
+        let path = file.display().to_string();
+        let mut args = vec!["task", "grade", &path];
+        args.extend(select);
+        let graded = lode(&args);
+        assert_eq!(graded.status.code(), Some(0), "{}", String::from_utf8_lossy(&graded.stdout));
+        for nonsense in [&b""[..], b"<trace>", b"\xff\xfe\x00", &[b'a'; 5000]] {
+            std::fs::write(&file, nonsense).expect("writes");
+            let graded = lode(&args);
+            assert_eq!(graded.status.code(), Some(1), "{profile}");
+        }
+    }
+}

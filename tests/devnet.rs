@@ -1,0 +1,195 @@
+//! The whole network as real processes, with the real model: mined, signed, audited, trained on;
+//! and the same with every role killed again and again.
+//!
+//! They need the model (98 MB, pulled once into `$LODE_HOME` or `~/.local/share/lode`). Where it
+//! cannot be had they skip, saying so; with `LODE_SHARED` set that is a failure.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::Mutex,
+};
+
+use serde_json::Value;
+
+/// One network at a time: they share the cores.
+static CORES: Mutex<()> = Mutex::new(());
+
+fn lode(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_lode")).args(args).output().expect("lode runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Whether the model is there, or can be got.
+fn model() -> bool {
+    let pulled = lode(&["model", "pull", "smollm2-135m"]);
+    if pulled.status.success() {
+        return true;
+    }
+    let why = text(&pulled.stderr);
+    assert!(std::env::var_os("LODE_SHARED").is_none(), "the model cannot be had: {why}");
+    eprintln!("skipped: the model cannot be had: {why}");
+    false
+}
+
+struct Run {
+    out: PathBuf,
+    summary: Value,
+    _folder: tempfile::TempDir,
+}
+
+fn devnet(extra: &[&str]) -> Run {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("net");
+    let place = out.display().to_string();
+    let mut args = vec!["devnet", "--out", &place, "--json"];
+    args.extend_from_slice(extra);
+    let ran = lode(&args);
+    let said = text(&ran.stderr);
+    if !ran.status.success() {
+        for entry in std::fs::read_dir(out.join("logs")).into_iter().flatten().flatten() {
+            let log = std::fs::read_to_string(entry.path()).unwrap_or_default();
+            let tail: Vec<&str> = log.lines().rev().take(15).collect();
+            eprintln!("== {}", entry.path().display());
+            tail.into_iter().rev().for_each(|line| eprintln!("{line}"));
+        }
+    }
+    assert!(ran.status.success(), "{args:?} ended with {}: {said}", ran.status);
+    let summary = text(&ran.stdout);
+    let summary = summary.lines().last().expect("a summary");
+    let summary = serde_json::from_str(summary).expect("JSON");
+    Run { out, summary, _folder: folder }
+}
+
+fn number(value: &Value, key: &str) -> u64 {
+    value[key].as_u64().unwrap_or_else(|| panic!("{key} in {value}"))
+}
+
+/// Receipts that the miners hold, by their own count.
+fn receipts(summary: &Value) -> u64 {
+    summary["miners"]
+        .as_object()
+        .expect("miners")
+        .values()
+        .map(|totals| number(totals, "receipts"))
+        .sum()
+}
+
+fn audit(bundle: &Path, network: &str) -> Value {
+    let bundle = bundle.display().to_string();
+    let ran = lode(&["bundle", "audit", &bundle, "--network", network, "--json"]);
+    assert!(ran.status.success(), "{}{}", text(&ran.stdout), text(&ran.stderr));
+    serde_json::from_slice(&ran.stdout).expect("JSON")
+}
+
+fn bundle_of(run: &Run) -> (PathBuf, String) {
+    let bundle = PathBuf::from(run.summary["bundle"].as_str().expect("a bundle"));
+    let network = run.summary["network"].as_str().expect("a network").to_owned();
+    (bundle, network)
+}
+
+/// Every attempt of the bundle has a receipt at its miner, and the audit counts the same credits.
+fn nothing_lost_nothing_twice(run: &Run) {
+    let (bundle, network) = bundle_of(run);
+    let report = audit(&bundle, &network);
+    assert_eq!(report["findings"].as_array().map(Vec::len), Some(0), "{report}");
+    let credits: u64 = run.summary["miners"]
+        .as_object()
+        .expect("miners")
+        .values()
+        .map(|totals| number(totals, "credits_milli"))
+        .sum();
+    assert_eq!(number(&report, "credits_milli"), credits, "credits by receipts and by the bundle");
+    assert_eq!(number(&report, "attempts"), receipts(&run.summary), "attempts and receipts");
+}
+
+#[test]
+fn mined_signed_audited_and_trained_on() {
+    let _cores = CORES.lock().expect("the other test passed");
+    if !model() {
+        return;
+    }
+    let run = devnet(&[
+        "--pairs",
+        "3",
+        "--min-tasks",
+        "2",
+        "--train-steps",
+        "2",
+        "--eval-tasks",
+        "1",
+        "--eval-samples",
+        "2",
+    ]);
+    assert!(number(&run.summary, "pairs") >= 3);
+    assert!(number(&run.summary, "tasks_with_pairs") >= 2);
+    assert_eq!(number(&run.summary, "mismatches"), 0);
+    nothing_lost_nothing_twice(&run);
+    for file in ["adapter_config.json", "adapter_model.safetensors", "metrics.jsonl"] {
+        assert!(run.out.join("training").join(file).is_file(), "{file}");
+    }
+
+    // The same command again finds everything done and says the same.
+    let place = run.out.display().to_string();
+    let again = lode(&[
+        "devnet",
+        "--out",
+        &place,
+        "--json",
+        "--pairs",
+        "3",
+        "--min-tasks",
+        "2",
+        "--train-steps",
+        "2",
+        "--eval-tasks",
+        "0",
+    ]);
+    assert!(again.status.success(), "{}", text(&again.stderr));
+    let summary: Value = serde_json::from_slice(&again.stdout).expect("JSON");
+    assert_eq!(summary["bundle"], run.summary["bundle"]);
+    assert_eq!(summary["pairs"], run.summary["pairs"]);
+
+    // A flipped byte is found and named, from the command line too.
+    let (bundle, _) = bundle_of(&run);
+    let card = bundle.join("README.md");
+    let mut bytes = std::fs::read(&card).expect("a card");
+    bytes[10] ^= 1;
+    std::fs::write(&card, bytes).expect("writes");
+    let ran = lode(&["bundle", "audit", &bundle.display().to_string()]);
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(text(&ran.stdout).contains("README.md"), "{}", text(&ran.stdout));
+}
+
+#[test]
+fn each_role_killed_ten_times() {
+    let _cores = CORES.lock().expect("the other test passed");
+    if !model() {
+        return;
+    }
+    let seed = std::env::var("LODE_KILL_SEED").unwrap_or_else(|_| "1".into());
+    eprintln!("kill seed {seed} (LODE_KILL_SEED)");
+    let run = devnet(&[
+        "--pairs",
+        "10",
+        "--min-tasks",
+        "8",
+        "--train-steps",
+        "0",
+        "--eval-tasks",
+        "0",
+        "--kills",
+        "10",
+        "--kill-seed",
+        &seed,
+    ]);
+    for role in ["coordinator", "miner", "verifier"] {
+        let kills = run.summary["kills"][role].as_u64().unwrap_or(0);
+        assert!(kills >= 10, "{role} was killed {kills} times: {}", run.summary);
+    }
+    assert_eq!(number(&run.summary, "mismatches"), 0);
+    nothing_lost_nothing_twice(&run);
+}
