@@ -7,6 +7,7 @@ use lode_proto::{
     id::Hash,
     ledger::LedgerEntry,
     manifest::SignatureFile,
+    mine::MineRequest,
     verify::{VerdictCommit, VerdictReveal},
 };
 
@@ -168,7 +169,8 @@ fn forge_verdict(world: &mut World, everybody: bool) -> u64 {
     let mut verdict = own.verdict.clone();
     let passing = verdict.verdicts[0].1;
     verdict.verdicts[4].1 = passing;
-    let mut forged = world.verdicts(&verdict);
+    let MineRequest::Commit(commit) = group.commit.open(network).expect("opens") else { panic!() };
+    let mut forged = world.verdicts(&verdict, &commit.hash().expect("hashes"));
     let target = &mut world.record.groups[0];
     if everybody {
         let coordinator = world.keys.coordinator.clone();
@@ -264,17 +266,14 @@ fn a_verifier_that_is_the_miner_is_found() {
     let verifier =
         world.keys.verifiers.iter().find(|key| key.public() == sender).expect("there").clone();
     let card = Box::new(world.card.clone());
-    let join = lode_proto::mine::MineRequest::Join {
-        account: binding(miner.public()),
-        card,
-        software: "t".into(),
-    };
+    let join = MineRequest::Join { account: binding(miner.public()), card, software: "t".into() };
     world.record.joins[0] = world.keys.seal(&miner, &join);
     let join = lode_proto::verify::VerifyRequest::Join {
         account: binding(verifier.public()),
         software: "t".into(),
     };
-    let place = world.record.verifier_joins.iter().position(|one| one.sender == sender).expect("in");
+    let place =
+        world.record.verifier_joins.iter().position(|one| one.sender == sender).expect("in");
     world.record.verifier_joins[place] = world.keys.seal(&verifier, &join);
     found(&world, Check::Verdict, "its own account's work");
 }
@@ -308,7 +307,8 @@ fn receipts_are_recounted_and_chained() {
     let envelope = &mut world.record.groups[0].attempts[0].receipt;
     let mut receipt: lode_proto::attempt::Receipt = envelope.open(network).expect("opens");
     receipt.credits_milli *= 2;
-    *envelope = lode_proto::envelope::Envelope::seal(&receipt, network, &coordinator, 9).expect("seals");
+    *envelope =
+        lode_proto::envelope::Envelope::seal(&receipt, network, &coordinator, 9).expect("seals");
     let report = found(&world, Check::Receipt, "the formula gives");
     // What comes after it names the receipt that was issued.
     assert!(report.to_string().contains("does not follow receipt 0"), "{report}");
@@ -348,9 +348,8 @@ fn forged_rows_are_found_one_by_one() {
     let epoch = derived.epoch.as_ref().expect("an epoch");
     let set = pairs::build(&derived.groups, &Default::default());
     let path = layout::data_file(pairs::Config::Pairs, pairs::Split::Train, 0);
-    let in_train = |pair: &&pairs::Pair| {
-        set.split(&derived.groups[pair.group].task.id) == pairs::Split::Train
-    };
+    let in_train =
+        |pair: &&pairs::Pair| set.split(&derived.groups[pair.group].task.id) == pairs::Split::Train;
     let rows: Vec<_> = set.of(pairs::Config::Pairs).filter(in_train).collect();
     let dir = forge_with(&world, &world.record, root.path(), |at, bytes| {
         if at != path {
@@ -359,8 +358,7 @@ fn forged_rows_are_found_one_by_one() {
         let schema = crate::schema::schema(pairs::Config::Pairs);
         let mut writer = crate::table::TableWriter::new(at, schema).expect("a table");
         for (place, pair) in rows.iter().enumerate() {
-            let mut row =
-                crate::rows::pair(epoch, &derived.groups, &set, pair).expect("a row");
+            let mut row = crate::rows::pair(epoch, &derived.groups, &set, pair).expect("a row");
             if place == 1 {
                 row.insert("chosen".into(), "something better".into());
             }
@@ -382,20 +380,26 @@ fn a_bomb_for_a_parquet_file_is_refused_unread() {
     let root = tempfile::tempdir().expect("a folder");
     let path = layout::data_file(pairs::Config::Pairs, pairs::Split::Train, 0);
     let bomb = || {
-        // 600 MB of one letter: a few kilobytes once packed.
+        // 160 MB of one letter: a few kilobytes once packed.
         let schema = crate::schema::schema(pairs::Config::Pairs);
         let mut writer = crate::table::TableWriter::new("bomb", schema).expect("a table");
         let big = "a".repeat(20 << 20);
-        for place in 0..30 {
+        for place in 0..8 {
             let row = serde_json::json!({ "pair_id": place.to_string(), "prompt": format!("{place}{big}") });
             let serde_json::Value::Object(row) = row else { unreachable!() };
             writer.push(row).expect("pushes");
         }
         writer.finish().expect("finishes")
     };
-    let dir = forge_with(&world, &world.record, root.path(), |at, bytes| {
-        if at == path { bomb() } else { bytes }
-    });
+    let dir =
+        forge_with(
+            &world,
+            &world.record,
+            root.path(),
+            |at, bytes| {
+                if at == path { bomb() } else { bytes }
+            },
+        );
     let size = std::fs::metadata(dir.join(&path)).expect("there").len();
     assert!(size < 1 << 20, "{size}");
     let report = check(&dir);
@@ -419,7 +423,10 @@ fn a_manifest_that_lies_about_counts_is_found() {
     });
     let report = check(&dir);
     let text = report.to_string();
-    assert!(text.contains("its dropped is not") && text.contains("its pairs_root is not"), "{text}");
+    assert!(
+        text.contains("its dropped is not") && text.contains("its pairs_root is not"),
+        "{text}"
+    );
     assert_eq!(report.exit_code(), 1);
 }
 
@@ -428,7 +435,8 @@ fn an_anchor_tells_networks_apart() {
     let world = World::new(2);
     let root = tempfile::tempdir().expect("a folder");
     let dir = forge(&world, &world.record, root.path());
-    let with = |anchor| AuditOptions { anchor: Some(anchor), threads: 1, ..AuditOptions::default() };
+    let with =
+        |anchor| AuditOptions { anchor: Some(anchor), threads: 1, ..AuditOptions::default() };
     let report = audit(&dir, &BuiltinEngine, &with(world.keys.network));
     assert!(report.holds() && report.trust == Trust::Anchored, "{report}");
     let report = audit(&dir, &BuiltinEngine, &with(lode_proto::id::NetworkId::of(b"other")));
