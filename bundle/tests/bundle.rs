@@ -15,12 +15,12 @@ use lode_bundle::{
     inspect::inspect,
     layout,
     pairs::{Config, Split},
-    read::{self, read_pairs},
+    read, texts,
     write::{attach_signatures, sign_manifest, stage},
 };
 use lode_proto::id::Hash;
 
-const COUNTERS: u64 = 14;
+const COUNTERS: u64 = 9;
 
 fn check(dir: &Path) -> Report {
     audit(dir, &BuiltinEngine, &AuditOptions { threads: 2, ..AuditOptions::default() })
@@ -72,21 +72,21 @@ fn pairs_are_read_back_as_they_were_written() {
     for config in [Config::Pairs, Config::Mixed, Config::Trap] {
         let mut ids = BTreeSet::new();
         for split in Split::ALL {
-            let pairs = read_pairs(&dir, config, split).unwrap();
+            let pairs = texts::read(&dir, config, split).unwrap();
             let key = format!("{}/{}", config.name(), split.name());
             assert_eq!(pairs.len() as u64, inspection.counts.get(&key).copied().unwrap_or(0));
             for pair in pairs {
                 total += 1;
-                assert!(ids.insert(pair.id.clone()));
+                assert!(ids.insert(pair.pair_id.clone()));
                 assert_ne!(pair.chosen, pair.rejected);
                 assert!(pair.prompt.contains("Q1:") && pair.chosen.contains("Artifact:"));
                 // No task stands in two splits.
-                assert_eq!(*tasks.entry(pair.task).or_insert(split), split);
+                assert_eq!(*tasks.entry(pair.task_id).or_insert(split), split);
             }
         }
     }
     assert_eq!(total, inspection.pairs);
-    assert!(!read_pairs(&dir, Config::Pairs, Split::Train).unwrap().is_empty());
+    assert!(!texts::read(&dir, Config::Pairs, Split::Train).unwrap().is_empty());
     assert_eq!(inspection.signed_by.len(), 3);
     assert!(inspection.to_string().contains("graded"));
 }
@@ -130,12 +130,10 @@ fn any_flipped_byte_is_found_and_its_file_named() {
         if path == layout::SIGNATURES {
             places.extend((0..last).step_by(last / 8));
         }
-        for place in places {
-            for bit in [0x01, 0x80] {
-                let mut changed = bytes.clone();
-                changed[place] ^= bit;
-                names_after(&dir, &path, |full| fs::write(full, &changed).unwrap());
-            }
+        for (number, place) in places.into_iter().enumerate() {
+            let mut changed = bytes.clone();
+            changed[place] ^= if number % 2 == 0 { 0x01 } else { 0x80 };
+            names_after(&dir, &path, |full| fs::write(full, &changed).unwrap());
         }
     }
     assert!(check(&dir).holds());

@@ -3,19 +3,26 @@
 use std::path::{Path, PathBuf};
 
 use lode_proto::{
+    attempt::Finish,
     epoch::{BeaconFixed, Outcome},
     id::Hash,
     ledger::LedgerEntry,
     manifest::SignatureFile,
     mine::MineRequest,
+    task::TaskSpec,
     verify::{VerdictCommit, VerdictReveal},
+};
+
+use lode_tasks::{
+    family::{Family, GenerateError, Library},
+    types::{AnswerKey, Task, Verdict},
 };
 
 use super::{AuditOptions, Report, Trust, audit};
 use crate::{
     common::{EPOCH, World, outcome_of},
     derive::{self, StoredTasks},
-    engine::BuiltinEngine,
+    engine::{BuiltinEngine, Engine},
     finding::Check,
     layout, pairs,
     record::{EpochRecord, FaultKind, FaultRecord},
@@ -428,6 +435,79 @@ fn a_manifest_that_lies_about_counts_is_found() {
         "{text}"
     );
     assert_eq!(report.exit_code(), 1);
+}
+
+/// An engine that no longer makes tasks of the version asked for, or has another set of families.
+struct Newer {
+    families: bool,
+}
+
+impl Family for Newer {
+    fn name(&self) -> &'static str {
+        "longdoc"
+    }
+
+    fn generate(&self, spec: &TaskSpec, _: &Library) -> Result<(Task, AnswerKey), GenerateError> {
+        Err(GenerateError::EngineVersion { asked: spec.engine_version, have: 9 })
+    }
+
+    fn grade(&self, task: &Task, key: &AnswerKey, text: &[u8], finish: Finish) -> Verdict {
+        let mut rules = lode_tasks::grade::grade(task, key, text, finish);
+        rules.engine_version = 9;
+        Verdict { rules, judge: None }
+    }
+}
+
+impl Engine for Newer {
+    fn family(&self, _: &str) -> Option<&dyn Family> {
+        self.families.then_some(self as &dyn Family)
+    }
+
+    fn library(
+        &self,
+        domain: &lode_proto::task::DomainRef,
+        blobs: &std::collections::BTreeMap<Hash, Vec<u8>>,
+    ) -> Result<Library, lode_tasks::family::DomainError> {
+        BuiltinEngine.library(domain, blobs)
+    }
+
+    fn prompt(&self, task: &Task) -> String {
+        task.prompt()
+    }
+}
+
+#[test]
+fn stored_tasks_are_graded_where_the_engine_is_gone() {
+    let world = World::new(COUNTERS);
+    let root = tempfile::tempdir().expect("a folder");
+    let dir = forge(&world, &world.record, root.path());
+    let options = AuditOptions { threads: 2, ..AuditOptions::default() };
+    let report = audit(&dir, &Newer { families: true }, &options);
+    assert!(report.holds(), "{report}");
+    assert_eq!((report.regenerated, report.regraded), (0, COUNTERS));
+    assert_eq!(report.pairs_that_hold(), report.pairs);
+    // Nothing to check with is no verdict against the bundle.
+    let report = audit(&dir, &Newer { families: false }, &options);
+    assert_eq!(report.exit_code(), 2, "{report}");
+    assert_eq!(report.pairs_that_hold(), 0);
+}
+
+#[test]
+fn a_replayed_message_or_a_tier_without_proof_is_found() {
+    let mut world = World::new(COUNTERS);
+    let join = world.record.joins[0].clone();
+    world.record.joins.push(join);
+    found(&world, Check::Evidence, "was replayed");
+
+    let mut world = World::new(COUNTERS);
+    let network = world.keys.network;
+    let coordinator = world.keys.coordinator.clone();
+    let envelope = &mut world.record.groups[0].attempts[7].receipt;
+    let mut receipt: lode_proto::attempt::Receipt = envelope.open(network).expect("opens");
+    receipt.tier = lode_proto::policy::Tier::T2;
+    *envelope =
+        lode_proto::envelope::Envelope::seal(&receipt, network, &coordinator, 9).expect("seals");
+    found(&world, Check::Receipt, "proves no more than T0");
 }
 
 #[test]

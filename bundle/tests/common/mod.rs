@@ -1,6 +1,12 @@
 //! A whole network in memory: real keys, real tasks, real grades, real envelopes; only the texts of
 //! the "models" are made from each task's witness, so that every failure class occurs.
-#![allow(dead_code, missing_docs, unreachable_pub, reason = "shared by several tests")]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "shared by several tests and an example"
+)]
 
 use std::{
     collections::BTreeMap,
