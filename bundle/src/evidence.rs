@@ -24,6 +24,9 @@ use crate::{
 /// Size at which a numbered evidence file is full, bytes.
 const SHARD_BYTES: usize = 64 * 1024 * 1024;
 
+/// Takes the files of a bundle one by one.
+pub(crate) type Put<'a> = dyn FnMut(&str, Vec<u8>) -> Result<(), BundleError> + 'a;
+
 /// The small parts of [`EpochRecord`], one frame.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct EpochFrame {
@@ -126,7 +129,7 @@ fn one_file<T: Serialize>(
     path: &str,
     kind: &str,
     items: impl IntoIterator<Item = T>,
-    put: &mut dyn FnMut(&str, Vec<u8>) -> Result<(), BundleError>,
+    put: &mut Put<'_>,
 ) -> Result<(), BundleError> {
     let mut file = FrameWriter::new(kind);
     for item in items {
@@ -136,20 +139,16 @@ fn one_file<T: Serialize>(
 }
 
 /// Writes numbered files, a new one wherever the last is full.
-pub(crate) struct Shards<'a> {
+pub(crate) struct Shards<'a, 'p> {
     prefix: &'static str,
     kind: &'static str,
     file: FrameWriter,
     number: usize,
-    put: &'a mut dyn FnMut(&str, Vec<u8>) -> Result<(), BundleError>,
+    put: &'a mut Put<'p>,
 }
 
-impl<'a> Shards<'a> {
-    pub(crate) fn new(
-        prefix: &'static str,
-        kind: &'static str,
-        put: &'a mut dyn FnMut(&str, Vec<u8>) -> Result<(), BundleError>,
-    ) -> Self {
+impl<'a, 'p> Shards<'a, 'p> {
+    pub(crate) fn new(prefix: &'static str, kind: &'static str, put: &'a mut Put<'p>) -> Self {
         Self { prefix, kind, file: FrameWriter::new(kind), number: 0, put }
     }
 
@@ -171,7 +170,7 @@ impl<'a> Shards<'a> {
 pub(crate) fn write(
     record: &EpochRecord,
     domain: &lode_proto::task::DomainRef,
-    put: &mut dyn FnMut(&str, Vec<u8>) -> Result<(), BundleError>,
+    put: &mut Put<'_>,
 ) -> Result<(), BundleError> {
     one_file(layout::GENESIS, "genesis", [&record.genesis], put)?;
     let epoch = EpochItem::Epoch(Box::new(EpochFrame {

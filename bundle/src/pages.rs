@@ -63,8 +63,7 @@ pub(crate) fn check(path: &str, bytes: &[u8], limit: u64) -> Result<(), BundleEr
 fn page_header(bytes: &[u8]) -> Option<(usize, u64, usize)> {
     let mut cursor = Cursor { bytes, at: 0 };
     let (mut field, mut unpacked, mut packed) = (0, None, None);
-    loop {
-        let Some(kind) = cursor.field(&mut field)? else { break };
+    while let Some(kind) = cursor.field(&mut field)? {
         match (field, kind) {
             (2, 5) => unpacked = Some(cursor.zigzag()?),
             (3, 5) => packed = Some(cursor.zigzag()?),

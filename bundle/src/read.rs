@@ -1,4 +1,4 @@
-//! Opening a bundle: the manifest, its signatures, and the training pairs in it.
+//! Opening a bundle: the manifest, its signatures, its files.
 
 use std::path::{Path, PathBuf};
 
@@ -15,9 +15,7 @@ use crate::{
     error::BundleError,
     evidence::read_frames,
     finding::{Check, Finding},
-    fsio, layout,
-    pairs::{Config, Split},
-    render, table,
+    fsio, layout, render,
 };
 
 /// Largest `manifest.sig`, bytes: an envelope of each verifier and the coordinator.
@@ -192,57 +190,6 @@ pub fn read_file(dir: &Path, record: &FileRecord) -> Result<Vec<u8>, BundleError
         ));
     }
     Ok(bytes)
-}
-
-/// One pair as training needs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrainPair {
-    /// The pair's id, hexadecimal.
-    pub id: String,
-    /// The task's id, hexadecimal.
-    pub task: String,
-    /// The exact text that the model saw.
-    pub prompt: String,
-    /// The better completion, byte for byte.
-    pub chosen: String,
-    /// The worse completion, byte for byte.
-    pub rejected: String,
-}
-
-/// Reads the pairs of a config and split, checking each file against the manifest. It does not
-/// audit: run [`crate::audit::audit`] first on a bundle that somebody else wrote.
-///
-/// # Errors
-/// Where a file is not what the manifest says, or not a Parquet file with these columns.
-pub fn read_pairs(dir: &Path, config: Config, split: Split) -> Result<Vec<TrainPair>, BundleError> {
-    let opened = open(dir)?;
-    let prefix = format!("data/{}/{}-", config.name(), split.name());
-    let mut pairs = Vec::new();
-    for record in opened.manifest.files.iter().filter(|file| file.path.starts_with(&prefix)) {
-        let path = &record.path;
-        let bytes = read_file(dir, record)?;
-        for batch in table::read(path, bytes, unpack_limit(record.bytes))? {
-            let mut columns = Vec::with_capacity(5);
-            for name in ["pair_id", "challenge_id", "prompt", "chosen", "rejected"] {
-                columns.push(table::texts(path, &batch, name)?);
-            }
-            for row in 0..batch.num_rows() {
-                let mut cells = Vec::with_capacity(5);
-                for column in &columns {
-                    let cell = table::cell(column, row).ok_or_else(|| {
-                        BundleError::bad(path.as_str(), "has a pair without text")
-                    })?;
-                    cells.push(cell.to_owned());
-                }
-                let Ok([id, task, prompt, chosen, rejected]) = <[String; 5]>::try_from(cells)
-                else {
-                    continue;
-                };
-                pairs.push(TrainPair { id, task, prompt, chosen, rejected });
-            }
-        }
-    }
-    Ok(pairs)
 }
 
 /// What a Parquet file of so many bytes may unpack to.

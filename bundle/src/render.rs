@@ -13,7 +13,7 @@ use crate::{
     card,
     derive::{Derived, Epoch, epoch::ledger_head, task_frame},
     error::BundleError,
-    evidence::{self, Shards},
+    evidence::{self, Put, Shards},
     layout,
     pairs::{Config, PairSet, Split},
     record::EpochRecord,
@@ -23,9 +23,6 @@ use crate::{
 
 /// What wrote a bundle; other versions may give other bytes for the same rows.
 pub(crate) const SOFTWARE: &str = concat!("lode-bundle/", env!("CARGO_PKG_VERSION"));
-
-/// Takes the files one by one.
-pub(crate) type Put<'a> = dyn FnMut(&str, Vec<u8>) -> Result<(), BundleError> + 'a;
 
 /// Renders every file but the signatures; returns the manifest and its bytes.
 pub(crate) fn render(

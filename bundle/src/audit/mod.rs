@@ -189,6 +189,11 @@ fn deep(opened: &Opened, engine: &dyn Engine, options: &AuditOptions, report: &m
     report.derived(&derived, record.faults.len());
     report.findings.append(&mut derived.findings);
     let Some(epoch) = &derived.epoch else { return };
+    if report.findings.iter().any(|finding| finding.check == Check::Inconclusive) {
+        let what = "the rows were not compared, because not everything could be recomputed";
+        report.notes.push(what.into());
+        return;
+    }
     let set = pairs::build(&derived.groups, &record.earlier.iter().copied().collect());
     let mut bad: BTreeMap<PairId, String> = BTreeMap::new();
     compare::compare(opened, &record, &derived, epoch, &set, report, &mut bad);

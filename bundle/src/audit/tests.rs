@@ -3,18 +3,26 @@
 use std::path::{Path, PathBuf};
 
 use lode_proto::{
+    attempt::Finish,
     epoch::{BeaconFixed, Outcome},
     id::Hash,
     ledger::LedgerEntry,
     manifest::SignatureFile,
+    mine::MineRequest,
+    task::TaskSpec,
     verify::{VerdictCommit, VerdictReveal},
+};
+
+use lode_tasks::{
+    family::{Family, GenerateError, Library},
+    types::{AnswerKey, Task, Verdict},
 };
 
 use super::{AuditOptions, Report, Trust, audit};
 use crate::{
     common::{EPOCH, World, outcome_of},
     derive::{self, StoredTasks},
-    engine::BuiltinEngine,
+    engine::{BuiltinEngine, Engine},
     finding::Check,
     layout, pairs,
     record::{EpochRecord, FaultKind, FaultRecord},
@@ -168,7 +176,8 @@ fn forge_verdict(world: &mut World, everybody: bool) -> u64 {
     let mut verdict = own.verdict.clone();
     let passing = verdict.verdicts[0].1;
     verdict.verdicts[4].1 = passing;
-    let mut forged = world.verdicts(&verdict);
+    let MineRequest::Commit(commit) = group.commit.open(network).expect("opens") else { panic!() };
+    let mut forged = world.verdicts(&verdict, &commit.hash().expect("hashes"));
     let target = &mut world.record.groups[0];
     if everybody {
         let coordinator = world.keys.coordinator.clone();
@@ -264,17 +273,14 @@ fn a_verifier_that_is_the_miner_is_found() {
     let verifier =
         world.keys.verifiers.iter().find(|key| key.public() == sender).expect("there").clone();
     let card = Box::new(world.card.clone());
-    let join = lode_proto::mine::MineRequest::Join {
-        account: binding(miner.public()),
-        card,
-        software: "t".into(),
-    };
+    let join = MineRequest::Join { account: binding(miner.public()), card, software: "t".into() };
     world.record.joins[0] = world.keys.seal(&miner, &join);
     let join = lode_proto::verify::VerifyRequest::Join {
         account: binding(verifier.public()),
         software: "t".into(),
     };
-    let place = world.record.verifier_joins.iter().position(|one| one.sender == sender).expect("in");
+    let place =
+        world.record.verifier_joins.iter().position(|one| one.sender == sender).expect("in");
     world.record.verifier_joins[place] = world.keys.seal(&verifier, &join);
     found(&world, Check::Verdict, "its own account's work");
 }
@@ -308,7 +314,8 @@ fn receipts_are_recounted_and_chained() {
     let envelope = &mut world.record.groups[0].attempts[0].receipt;
     let mut receipt: lode_proto::attempt::Receipt = envelope.open(network).expect("opens");
     receipt.credits_milli *= 2;
-    *envelope = lode_proto::envelope::Envelope::seal(&receipt, network, &coordinator, 9).expect("seals");
+    *envelope =
+        lode_proto::envelope::Envelope::seal(&receipt, network, &coordinator, 9).expect("seals");
     let report = found(&world, Check::Receipt, "the formula gives");
     // What comes after it names the receipt that was issued.
     assert!(report.to_string().contains("does not follow receipt 0"), "{report}");
@@ -348,9 +355,8 @@ fn forged_rows_are_found_one_by_one() {
     let epoch = derived.epoch.as_ref().expect("an epoch");
     let set = pairs::build(&derived.groups, &Default::default());
     let path = layout::data_file(pairs::Config::Pairs, pairs::Split::Train, 0);
-    let in_train = |pair: &&pairs::Pair| {
-        set.split(&derived.groups[pair.group].task.id) == pairs::Split::Train
-    };
+    let in_train =
+        |pair: &&pairs::Pair| set.split(&derived.groups[pair.group].task.id) == pairs::Split::Train;
     let rows: Vec<_> = set.of(pairs::Config::Pairs).filter(in_train).collect();
     let dir = forge_with(&world, &world.record, root.path(), |at, bytes| {
         if at != path {
@@ -359,8 +365,7 @@ fn forged_rows_are_found_one_by_one() {
         let schema = crate::schema::schema(pairs::Config::Pairs);
         let mut writer = crate::table::TableWriter::new(at, schema).expect("a table");
         for (place, pair) in rows.iter().enumerate() {
-            let mut row =
-                crate::rows::pair(epoch, &derived.groups, &set, pair).expect("a row");
+            let mut row = crate::rows::pair(epoch, &derived.groups, &set, pair).expect("a row");
             if place == 1 {
                 row.insert("chosen".into(), "something better".into());
             }
@@ -382,20 +387,26 @@ fn a_bomb_for_a_parquet_file_is_refused_unread() {
     let root = tempfile::tempdir().expect("a folder");
     let path = layout::data_file(pairs::Config::Pairs, pairs::Split::Train, 0);
     let bomb = || {
-        // 600 MB of one letter: a few kilobytes once packed.
+        // 160 MB of one letter: a few kilobytes once packed.
         let schema = crate::schema::schema(pairs::Config::Pairs);
         let mut writer = crate::table::TableWriter::new("bomb", schema).expect("a table");
         let big = "a".repeat(20 << 20);
-        for place in 0..30 {
+        for place in 0..8 {
             let row = serde_json::json!({ "pair_id": place.to_string(), "prompt": format!("{place}{big}") });
             let serde_json::Value::Object(row) = row else { unreachable!() };
             writer.push(row).expect("pushes");
         }
         writer.finish().expect("finishes")
     };
-    let dir = forge_with(&world, &world.record, root.path(), |at, bytes| {
-        if at == path { bomb() } else { bytes }
-    });
+    let dir =
+        forge_with(
+            &world,
+            &world.record,
+            root.path(),
+            |at, bytes| {
+                if at == path { bomb() } else { bytes }
+            },
+        );
     let size = std::fs::metadata(dir.join(&path)).expect("there").len();
     assert!(size < 1 << 20, "{size}");
     let report = check(&dir);
@@ -419,8 +430,84 @@ fn a_manifest_that_lies_about_counts_is_found() {
     });
     let report = check(&dir);
     let text = report.to_string();
-    assert!(text.contains("its dropped is not") && text.contains("its pairs_root is not"), "{text}");
+    assert!(
+        text.contains("its dropped is not") && text.contains("its pairs_root is not"),
+        "{text}"
+    );
     assert_eq!(report.exit_code(), 1);
+}
+
+/// An engine that no longer makes tasks of the version asked for, or has another set of families.
+struct Newer {
+    families: bool,
+}
+
+impl Family for Newer {
+    fn name(&self) -> &'static str {
+        "longdoc"
+    }
+
+    fn generate(&self, spec: &TaskSpec, _: &Library) -> Result<(Task, AnswerKey), GenerateError> {
+        Err(GenerateError::EngineVersion { asked: spec.engine_version, have: 9 })
+    }
+
+    fn grade(&self, task: &Task, key: &AnswerKey, text: &[u8], finish: Finish) -> Verdict {
+        let mut rules = lode_tasks::grade::grade(task, key, text, finish);
+        rules.engine_version = 9;
+        Verdict { rules, judge: None }
+    }
+}
+
+impl Engine for Newer {
+    fn family(&self, _: &str) -> Option<&dyn Family> {
+        self.families.then_some(self as &dyn Family)
+    }
+
+    fn library(
+        &self,
+        domain: &lode_proto::task::DomainRef,
+        blobs: &std::collections::BTreeMap<Hash, Vec<u8>>,
+    ) -> Result<Library, lode_tasks::family::DomainError> {
+        BuiltinEngine.library(domain, blobs)
+    }
+
+    fn prompt(&self, task: &Task) -> String {
+        task.prompt()
+    }
+}
+
+#[test]
+fn stored_tasks_are_graded_where_the_engine_is_gone() {
+    let world = World::new(COUNTERS);
+    let root = tempfile::tempdir().expect("a folder");
+    let dir = forge(&world, &world.record, root.path());
+    let options = AuditOptions { threads: 2, ..AuditOptions::default() };
+    let report = audit(&dir, &Newer { families: true }, &options);
+    assert!(report.holds(), "{report}");
+    assert_eq!((report.regenerated, report.regraded), (0, COUNTERS));
+    assert_eq!(report.pairs_that_hold(), report.pairs);
+    // Nothing to check with is no verdict against the bundle.
+    let report = audit(&dir, &Newer { families: false }, &options);
+    assert_eq!(report.exit_code(), 2, "{report}");
+    assert_eq!(report.pairs_that_hold(), 0);
+}
+
+#[test]
+fn a_replayed_message_or_a_tier_without_proof_is_found() {
+    let mut world = World::new(COUNTERS);
+    let join = world.record.joins[0].clone();
+    world.record.joins.push(join);
+    found(&world, Check::Evidence, "was replayed");
+
+    let mut world = World::new(COUNTERS);
+    let network = world.keys.network;
+    let coordinator = world.keys.coordinator.clone();
+    let envelope = &mut world.record.groups[0].attempts[7].receipt;
+    let mut receipt: lode_proto::attempt::Receipt = envelope.open(network).expect("opens");
+    receipt.tier = lode_proto::policy::Tier::T2;
+    *envelope =
+        lode_proto::envelope::Envelope::seal(&receipt, network, &coordinator, 9).expect("seals");
+    found(&world, Check::Receipt, "proves no more than T0");
 }
 
 #[test]
@@ -428,7 +515,8 @@ fn an_anchor_tells_networks_apart() {
     let world = World::new(2);
     let root = tempfile::tempdir().expect("a folder");
     let dir = forge(&world, &world.record, root.path());
-    let with = |anchor| AuditOptions { anchor: Some(anchor), threads: 1, ..AuditOptions::default() };
+    let with =
+        |anchor| AuditOptions { anchor: Some(anchor), threads: 1, ..AuditOptions::default() };
     let report = audit(&dir, &BuiltinEngine, &with(world.keys.network));
     assert!(report.holds() && report.trust == Trust::Anchored, "{report}");
     let report = audit(&dir, &BuiltinEngine, &with(lode_proto::id::NetworkId::of(b"other")));

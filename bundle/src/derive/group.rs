@@ -15,7 +15,7 @@ use lode_proto::{
     limits::{MAX_ENCODED_BYTES, MAX_GROUP_SIZE, MAX_LEASES_PER_TASK},
     manifest::CounterRecord,
     mine::MineRequest,
-    policy::PolicyCard,
+    policy::{PolicyCard, Tier},
     seed,
     verify::{VerdictCommit, VerdictReveal},
 };
@@ -289,6 +289,13 @@ impl OneGroup<'_> {
             epoch.open.campaign.max_completion_tokens,
         );
         let credits = credits_milli(tokens, card.parameters, receipt.tier);
+        if receipt.tier != Tier::T0 {
+            let what = format!(
+                "attempt {} is credited as {:?}, but a bundle proves no more than T0 yet",
+                attempt.index, receipt.tier
+            );
+            self.fail(Check::Receipt, what);
+        }
         let right = receipt.miner == self.group.miner
             && receipt.epoch == epoch.open.epoch
             && receipt.lease == lease

@@ -174,6 +174,7 @@ pub(crate) fn derive(
     let Some(epoch) = epoch::check(record, &mut derived.findings) else {
         return derived;
     };
+    check_sequences(record, &mut derived.findings);
     let by_counter = group_by_counter(record, &mut derived.findings);
     let maker = match task::Maker::new(&epoch, record, engine, stored) {
         Ok(maker) => maker,
@@ -209,6 +210,25 @@ pub(crate) fn derive(
     group::check_chains(receipts, &mut derived.findings);
     derived.epoch = Some(epoch);
     derived
+}
+
+/// No two messages of a miner with one sequence: the second would be a replay.
+fn check_sequences(record: &EpochRecord, findings: &mut Vec<Finding>) {
+    let mut seen = BTreeSet::new();
+    let groups = record.groups.iter().flat_map(|group| {
+        let submits = group.attempts.iter().map(|attempt| &attempt.submit);
+        std::iter::once(&group.commit).chain(submits)
+    });
+    for envelope in record.joins.iter().chain(groups) {
+        if !seen.insert((envelope.sender, envelope.sequence)) {
+            let what = format!(
+                "two messages of miner {} have sequence {}: one was replayed",
+                envelope.sender.short(),
+                envelope.sequence
+            );
+            findings.push(Finding::bundle(Check::Evidence, what));
+        }
+    }
 }
 
 /// The groups of each counter, in the order of the record, which must be that of counter and lease.

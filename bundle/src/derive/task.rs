@@ -102,14 +102,14 @@ impl<'a> Maker<'a> {
             Ok((task, key)) => self.finish(spec, task, key, Basis::Regenerated),
             Err(GenerateError::Exhausted(_)) => Made::Exhausted,
             Err(error @ GenerateError::EngineVersion { .. }) => match claimed {
-                Some(id) => self.from_store(spec, id, &error),
+                Some(id) => self.stored_task(spec, id, &error),
                 None => Made::Fault(Check::Inconclusive, error.to_string()),
             },
             Err(error) => Made::Fault(Check::Task, format!("no task can be made: {error}")),
         }
     }
 
-    fn from_store(&self, spec: TaskSpec, id: TaskId, why: &GenerateError) -> Made {
+    fn stored_task(&self, spec: TaskSpec, id: TaskId, why: &GenerateError) -> Made {
         let Some(frame) = self.stored.get(&id) else {
             let what = format!("{why}, and the bundle stores no task {}", id.short());
             return Made::Fault(Check::Inconclusive, what);

@@ -143,7 +143,7 @@ fn many(count: usize, change: impl Fn(usize, bool, &mut String)) -> Vec<Group> {
 fn length_is_balanced_from_five_hundred_pairs_up() {
     let longer = |at: usize, chosen: bool, text: &mut String| {
         // Four fifths of the chosen sides are longer; every text is another.
-        let long = chosen == (at % 5 != 0);
+        let long = chosen != at.is_multiple_of(5);
         text.push_str(&format!("{at}{}", "x".repeat(if long { 700 + at } else { 0 })));
     };
     let small = build(&many(ENFORCED_FROM - 100, longer), &BTreeSet::new());
@@ -167,7 +167,7 @@ fn the_probe_finds_a_tell_and_only_a_tell() {
     assert!(told.probe["pairs"].auc_milli > 950, "{:?}", told.probe);
     let groups = many(200, |at, chosen, text| {
         // The same words on both sides: the real text is replaced as well.
-        *text = format!("words {} {}", (at * 7919) % 97, u8::from(chosen) * 0 + (at % 3) as u8);
+        *text = format!("words {} {}", (at * 7919) % 97, at % 3);
         text.push_str(&format!(" {}", if chosen { at * 2 } else { at * 2 + 1 }));
     });
     let blind = build(&groups, &BTreeSet::new());

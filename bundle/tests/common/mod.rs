@@ -1,8 +1,17 @@
 //! A whole network in memory: real keys, real tasks, real grades, real envelopes; only the texts of
 //! the "models" are made from each task's witness, so that every failure class occurs.
-#![allow(dead_code, missing_docs, unreachable_pub, reason = "shared by several tests")]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "shared by several tests and an example"
+)]
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use lode_bundle::{
     engine::{BuiltinEngine, Engine},
@@ -38,6 +47,7 @@ pub fn key(byte: u8) -> SecretKey {
 }
 
 /// The keys of the network, with each one's next sequence.
+#[derive(Clone)]
 pub struct Keys {
     pub coordinator: SecretKey,
     pub verifiers: Vec<SecretKey>,
@@ -55,6 +65,7 @@ impl Keys {
 }
 
 /// A finished epoch with everything needed to change and sign it again.
+#[derive(Clone)]
 pub struct World {
     pub keys: Keys,
     pub genesis: Genesis,
@@ -140,14 +151,21 @@ pub fn likes(counter: u64) -> [Like; GROUP as usize] {
         1 => [WrongAnswer, PassAfter(2), PassAfter(9), NoTrace, Trapped, Trapped, Pass, Garbage],
         2 => [Pass; GROUP as usize],
         3 => [Garbage, WrongAnswer, Trapped, WrongArtifact, Cut, Cut, NotUtf8, WrongAnswerAfter(2)],
-        4 => [Pass, PassAfter(1), PassAfter(4), WrongArtifact, Trapped, WrongAnswer, NoTrace, Pass],
+        4 => [Pass, PassAfter(1), PassAfter(4), WrongArtifact, Trapped, Trapped, NoTrace, Pass],
         _ => [Trapped, Trapped, Pass, Pass, PassAfter(7), NoTrace, WrongAnswer, Garbage],
     }
 }
 
 impl World {
     /// An epoch with `counters` counters: mostly graded, a few unanswered and incomplete.
+    /// The same for the same number: made once in a process.
     pub fn new(counters: u64) -> Self {
+        static MADE: Mutex<BTreeMap<u64, World>> = Mutex::new(BTreeMap::new());
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        made.entry(counters).or_insert_with(|| Self::make(counters)).clone()
+    }
+
+    fn make(counters: u64) -> Self {
         let coordinator = key(1);
         let verifiers: Vec<SecretKey> = (10..13).map(key).collect();
         let miners: Vec<SecretKey> = (20..22).map(key).collect();
@@ -162,8 +180,7 @@ impl World {
             nonce: Hash::of(b"nonce"),
         };
         let (network, genesis_envelope) = genesis.seal(&coordinator).unwrap();
-        let mut keys =
-            Keys { coordinator, verifiers, miners, sequence: BTreeMap::new(), network };
+        let mut keys = Keys { coordinator, verifiers, miners, sequence: BTreeMap::new(), network };
         let library = Library::builtin().unwrap();
         let domain = library.named("companies").unwrap();
         let secret = Hash::of(b"a secret");
@@ -174,12 +191,8 @@ impl World {
             profile: Profile::Nano,
             inputs: Vec::new(),
         };
-        let campaign = Campaign {
-            template,
-            group_size: GROUP,
-            max_completion_tokens: 256,
-            lease_ms: 60_000,
-        };
+        let campaign =
+            Campaign { template, group_size: GROUP, max_completion_tokens: 256, lease_ms: 60_000 };
         let open = EpochOpen {
             epoch: EPOCH,
             commit: seed::epoch_commit(&secret.0),
@@ -316,7 +329,8 @@ impl World {
             .collect();
         let ids: Vec<AttemptId> = attempts.iter().map(|one| one.id().unwrap()).collect();
         let commit = GroupCommit { lease, policy, attempts: ids.clone() };
-        let job = seed::job_id(&lease, &commit.hash().unwrap());
+        let commit_hash = commit.hash().unwrap();
+        let job = seed::job_id(&lease, &commit_hash);
         let commit = self.keys.seal(&miner, &MineRequest::Commit(commit));
         let mut records = Vec::new();
         for attempt in attempts.iter().take(uploaded) {
@@ -339,7 +353,7 @@ impl World {
             let nonce = Hash::of(&counter.to_le_bytes());
             self.keys.seal(&signer, &VerdictReveal { verdict: verdict.clone(), nonce })
         });
-        let verdicts = if graded { self.verdicts(&verdict) } else { Vec::new() };
+        let verdicts = if graded { self.verdicts(&verdict, &commit_hash) } else { Vec::new() };
         GroupRecord {
             counter,
             lease_number: 0,
@@ -352,13 +366,15 @@ impl World {
         }
     }
 
-    /// Two verifiers' commitments and reveals of a verdict.
-    pub fn verdicts(&mut self, verdict: &JobVerdict) -> Vec<VerdictRecord> {
+    /// Commitments and reveals of a verdict by the two verifiers that are drawn.
+    pub fn verdicts(&mut self, verdict: &JobVerdict, commit_hash: &Hash) -> Vec<VerdictRecord> {
+        let beacon = self.beacon();
         let mut verifiers = self.keys.verifiers.clone();
+        verifiers.sort_by_key(|key| seed::draw_rank(&beacon, commit_hash, &key.public()));
+        verifiers.truncate(2);
         verifiers.sort_by_key(SecretKey::public);
         verifiers
             .iter()
-            .take(2)
             .map(|verifier| {
                 let nonce = Hash::of(&verifier.public().0);
                 let reveal = VerdictReveal { verdict: verdict.clone(), nonce };
@@ -400,7 +416,10 @@ impl World {
         let record = &mut self.record;
         let mut ledger = vec![
             LedgerEntry::EpochOpened { epoch: EPOCH, envelope: record.open.hash().unwrap() },
-            LedgerEntry::BeaconFixed { epoch: EPOCH, envelope: record.beacon_fixed.hash().unwrap() },
+            LedgerEntry::BeaconFixed {
+                epoch: EPOCH,
+                envelope: record.beacon_fixed.hash().unwrap(),
+            },
         ];
         ledger.extend(record.counters.iter().map(|counter| LedgerEntry::Sealed {
             epoch: EPOCH,
