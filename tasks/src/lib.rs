@@ -17,6 +17,7 @@ pub mod check;
 pub mod domain;
 mod draw;
 pub mod family;
+pub mod fuzz;
 pub mod grade;
 pub mod grammar;
 pub mod lint;
