@@ -21,7 +21,10 @@ use libp2p::{
     },
     swarm::{ConnectionId, DialError, SwarmEvent, dial_opts::DialOpts},
 };
-use lode_proto::{key::PublicKey, limits::SHUTDOWN_GRACE_MS};
+use lode_proto::{
+    key::PublicKey,
+    limits::{MAX_STREAMS_PER_PEER, SHUTDOWN_GRACE_MS},
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -71,8 +74,9 @@ struct Driver {
     answer_sender: mpsc::UnboundedSender<Answer>,
     dials: HashMap<ConnectionId, oneshot::Sender<Result<PublicKey, String>>>,
     calls: HashMap<(Protocol, OutboundRequestId), CallDone>,
-    /// Requests taken and not yet answered, for the shutdown to wait for.
-    taken: HashSet<(Protocol, InboundRequestId)>,
+    /// Requests taken and not yet answered: what one peer may have, and what a shutdown waits for.
+    taken: HashMap<(Protocol, InboundRequestId), PeerId>,
+    taken_from: HashMap<PeerId, usize>,
     listeners: HashSet<ListenerId>,
     closing: Option<oneshot::Sender<()>>,
     request_timeout: Duration,
@@ -113,7 +117,8 @@ pub(super) async fn start(
         answer_sender,
         dials: HashMap::new(),
         calls: HashMap::new(),
-        taken: HashSet::new(),
+        taken: HashMap::new(),
+        taken_from: HashMap::new(),
         listeners,
         closing: None,
         request_timeout: config.request_timeout,
@@ -355,12 +360,12 @@ impl Driver {
                 }
             }
             Event::InboundFailure { peer, request_id, error, .. } => {
-                self.taken.remove(&(protocol, request_id));
+                self.let_go(protocol, request_id);
                 self.counters.unanswered();
                 tracing::debug!(%peer, %protocol, %error, "a request was not answered");
             }
             Event::ResponseSent { request_id, .. } => {
-                self.taken.remove(&(protocol, request_id));
+                self.let_go(protocol, request_id);
             }
         }
     }
@@ -378,14 +383,35 @@ impl Driver {
         if self.closing.is_some() {
             return;
         }
+        let taken_from = self.taken_from.entry(*peer).or_default();
+        if *taken_from >= MAX_STREAMS_PER_PEER {
+            self.counters.shed();
+            return;
+        }
         let reply =
             Reply { protocol, channel, driver: self.answer_sender.clone(), _hold: request.hold };
         let incoming = Incoming { from, protocol, bytes: request.bytes, reply };
         match self.incoming.try_send(incoming) {
             Ok(()) => {
-                self.taken.insert((protocol, id));
+                *taken_from += 1;
+                self.taken.insert((protocol, id), *peer);
             }
-            Err(_) => self.counters.shed(),
+            Err(_) => {
+                if *taken_from == 0 {
+                    self.taken_from.remove(peer);
+                }
+                self.counters.shed();
+            }
+        }
+    }
+
+    fn let_go(&mut self, protocol: Protocol, id: InboundRequestId) {
+        let Some(peer) = self.taken.remove(&(protocol, id)) else { return };
+        if let Some(taken_from) = self.taken_from.get_mut(&peer) {
+            *taken_from -= 1;
+            if *taken_from == 0 {
+                self.taken_from.remove(&peer);
+            }
         }
     }
 
