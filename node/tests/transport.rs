@@ -293,3 +293,31 @@ async fn one_peer_has_few_connections() {
     let target = Target::at(vec![address]);
     assert_eq!(honest.call(&target, Protocol::Mine, vec![1]).await.expect("served"), [1]);
 }
+
+#[tokio::test]
+async fn one_peer_fills_no_more_than_its_share_of_the_queue() {
+    let mut config = TransportConfig::server(key(1), vec![loopback()], vec![Protocol::Mine]);
+    config.incoming_queue = 1000;
+    let (server, mut incoming) = Transport::start(config).await.expect("starts");
+    let address = server.listen_addrs().remove(0);
+    // Two connections of one key, each with as many requests as a connection may have.
+    for _ in 0..2 {
+        let peer = Hostile::connect_as(key(7), address.clone()).await;
+        peer.ask_and_wait(Protocol::Mine, b"\0\0\0\x01x", 60);
+    }
+    // 120 requests: 64 are taken, the others shed.
+    let mut taken = Vec::new();
+    while taken.len() < 64 {
+        taken.push(incoming.recv().await.expect("a request"));
+    }
+    let (honest, _none) = Transport::start(caller(2)).await.expect("starts");
+    let target = Target::at(vec![address]);
+    let call = honest.call(&target, Protocol::Mine, vec![5]);
+    let serve = async {
+        let request = incoming.recv().await.expect("a request");
+        assert_eq!(request.from, key(2).public(), "the 65th of the other peer was not taken");
+        request.reply.send(request.bytes).expect("sent");
+    };
+    let (answer, ()) = tokio::join!(call, serve);
+    assert_eq!(answer.expect("served"), [5]);
+}

@@ -101,8 +101,8 @@ pub enum LogError {
     File(FileError),
     /// Something that was acknowledged is not there as it was.
     #[error(
-        "the log in {path} is damaged: {what}. Nothing in it was changed. Restore the folder from \
-         a copy, or give the daemon an empty folder: its open epoch is then void"
+        "the log in {path} is damaged: {what}. Nothing that was acknowledged was removed. Restore \
+         the folder from a copy, or move it away and start with an empty one, without what it held"
     )]
     Corrupt {
         /// The log's folder.

@@ -6,7 +6,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    error::Error,
     sync::Arc,
     time::Duration,
 };
@@ -19,13 +18,16 @@ use libp2p::{
     request_response::{
         Event, InboundRequestId, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
     },
-    swarm::{ConnectionId, DialError, SwarmEvent, dial_opts::DialOpts},
+    swarm::{ConnectionId, SwarmEvent, dial_opts::DialOpts},
 };
-use lode_proto::{key::PublicKey, limits::SHUTDOWN_GRACE_MS};
+use lode_proto::{
+    key::PublicKey,
+    limits::{MAX_STREAMS_PER_PEER, SHUTDOWN_GRACE_MS},
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    CallError, Handle, Incoming, Protocol, Reply, TransportConfig, TransportError,
+    CallError, Handle, Incoming, Protocol, Reply, TransportConfig, TransportError, address,
     behaviour::{self, Node, NodeEvent},
     codec::RequestFrame,
     error,
@@ -35,8 +37,6 @@ use super::{
 
 /// Commands that may wait for the driver.
 const COMMAND_QUEUE: usize = 1_024;
-/// Time for a listener to say where it listens.
-const LISTEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time between the last answer of a node going down and the close of its connections.
 const SHUTDOWN_LINGER: Duration = Duration::from_millis(250);
 
@@ -71,8 +71,9 @@ struct Driver {
     answer_sender: mpsc::UnboundedSender<Answer>,
     dials: HashMap<ConnectionId, oneshot::Sender<Result<PublicKey, String>>>,
     calls: HashMap<(Protocol, OutboundRequestId), CallDone>,
-    /// Requests taken and not yet answered, for the shutdown to wait for.
-    taken: HashSet<(Protocol, InboundRequestId)>,
+    /// Requests taken and not yet answered: what one peer may have, and what a shutdown waits for.
+    taken: HashMap<(Protocol, InboundRequestId), PeerId>,
+    taken_from: HashMap<PeerId, usize>,
     listeners: HashSet<ListenerId>,
     closing: Option<oneshot::Sender<()>>,
     request_timeout: Duration,
@@ -87,7 +88,7 @@ pub(super) async fn start(
     let mut addresses = Vec::new();
     let mut listeners = HashSet::new();
     for address in &config.listen {
-        let (listener, bound) = listen(&mut swarm, address).await?;
+        let (listener, bound) = address::listen(&mut swarm, address).await?;
         listeners.insert(listener);
         addresses.push(bound);
     }
@@ -113,88 +114,14 @@ pub(super) async fn start(
         answer_sender,
         dials: HashMap::new(),
         calls: HashMap::new(),
-        taken: HashSet::new(),
+        taken: HashMap::new(),
+        taken_from: HashMap::new(),
         listeners,
         closing: None,
         request_timeout: config.request_timeout,
     };
     tokio::spawn(driver.run());
     Ok((handle, incoming_receiver))
-}
-
-fn listen_error(address: &Multiaddr, reason: impl Into<String>) -> TransportError {
-    TransportError::Listen { address: address.clone(), reason: reason.into() }
-}
-
-const WHAT_IS_SUPPORTED: &str = "this kind of address is not supported; use \
-     /ip4/ADDRESS/tcp/PORT or /ip4/ADDRESS/udp/PORT/quic-v1";
-
-/// QUIC hides the kind of error in its own type, so the text is looked at as well.
-fn explain_bind(error: &std::io::Error) -> String {
-    use std::io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
-    let text = error.to_string();
-    if error.kind() == AddrInUse || text.contains("already in use") {
-        "another program has this port; stop it, or choose another port (port 0 picks a free one)"
-            .into()
-    } else if error.kind() == AddrNotAvailable || text.contains("Cannot assign requested address") {
-        "this machine has no such address; use one of its own, or /ip4/0.0.0.0 for all of them"
-            .into()
-    } else if error.kind() == PermissionDenied || text.contains("Permission denied") {
-        "not permitted; use a port above 1023".into()
-    } else {
-        one_line(&text)
-    }
-}
-
-/// libp2p listens with `SO_REUSEPORT`, under which two daemons of one user would share a port and
-/// take each other's connections. Binding once without it finds the other daemon.
-fn refuse_shared_port(address: &Multiaddr) -> Result<(), TransportError> {
-    use libp2p::multiaddr::Protocol as Part;
-    let mut parts = address.iter();
-    let ip: std::net::IpAddr = match parts.next() {
-        Some(Part::Ip4(ip)) => ip.into(),
-        Some(Part::Ip6(ip)) => ip.into(),
-        _ => return Ok(()),
-    };
-    match parts.next() {
-        Some(Part::Tcp(port)) if port != 0 => std::net::TcpListener::bind((ip, port))
-            .map(drop)
-            .map_err(|error| listen_error(address, explain_bind(&error))),
-        _ => Ok(()),
-    }
-}
-
-async fn listen(
-    swarm: &mut Swarm<Node>,
-    address: &Multiaddr,
-) -> Result<(ListenerId, Multiaddr), TransportError> {
-    refuse_shared_port(address)?;
-    let listener = swarm.listen_on(address.clone()).map_err(|error| match error {
-        libp2p::TransportError::MultiaddrNotSupported(_) => {
-            listen_error(address, WHAT_IS_SUPPORTED)
-        }
-        libp2p::TransportError::Other(error) => listen_error(address, explain_bind(&error)),
-    })?;
-    let bound = async {
-        loop {
-            match swarm.select_next_some().await {
-                SwarmEvent::NewListenAddr { listener_id, address } if listener_id == listener => {
-                    return Ok(address);
-                }
-                SwarmEvent::ListenerClosed { listener_id, reason: Err(error), .. }
-                | SwarmEvent::ListenerError { listener_id, error }
-                    if listener_id == listener =>
-                {
-                    return Err(listen_error(address, explain_bind(&error)));
-                }
-                _ => {}
-            }
-        }
-    };
-    let bound = tokio::time::timeout(LISTEN_TIMEOUT, bound)
-        .await
-        .map_err(|_| listen_error(address, "no network interface came up for it"))??;
-    Ok((listener, bound))
 }
 
 impl Driver {
@@ -268,7 +195,7 @@ impl Driver {
                         self.dials.insert(id, done);
                     }
                     Err(error) => {
-                        let _ = done.send(Err(explain_dial(&error)));
+                        let _ = done.send(Err(address::explain_dial(&error)));
                     }
                 }
             }
@@ -322,7 +249,7 @@ impl Driver {
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 if let Some(done) = self.dials.remove(&connection_id) {
-                    let _ = done.send(Err(explain_dial(&error)));
+                    let _ = done.send(Err(address::explain_dial(&error)));
                 }
             }
             SwarmEvent::NewListenAddr { address, .. } => self.shared.add_address(address),
@@ -355,12 +282,12 @@ impl Driver {
                 }
             }
             Event::InboundFailure { peer, request_id, error, .. } => {
-                self.taken.remove(&(protocol, request_id));
+                self.let_go(protocol, request_id);
                 self.counters.unanswered();
                 tracing::debug!(%peer, %protocol, %error, "a request was not answered");
             }
             Event::ResponseSent { request_id, .. } => {
-                self.taken.remove(&(protocol, request_id));
+                self.let_go(protocol, request_id);
             }
         }
     }
@@ -378,14 +305,35 @@ impl Driver {
         if self.closing.is_some() {
             return;
         }
+        let taken_from = self.taken_from.entry(*peer).or_default();
+        if *taken_from >= MAX_STREAMS_PER_PEER {
+            self.counters.shed();
+            return;
+        }
         let reply =
             Reply { protocol, channel, driver: self.answer_sender.clone(), _hold: request.hold };
         let incoming = Incoming { from, protocol, bytes: request.bytes, reply };
         match self.incoming.try_send(incoming) {
             Ok(()) => {
-                self.taken.insert((protocol, id));
+                *taken_from += 1;
+                self.taken.insert((protocol, id), *peer);
             }
-            Err(_) => self.counters.shed(),
+            Err(_) => {
+                if *taken_from == 0 {
+                    self.taken_from.remove(peer);
+                }
+                self.counters.shed();
+            }
+        }
+    }
+
+    fn let_go(&mut self, protocol: Protocol, id: InboundRequestId) {
+        let Some(peer) = self.taken.remove(&(protocol, id)) else { return };
+        if let Some(taken_from) = self.taken_from.get_mut(&peer) {
+            *taken_from -= 1;
+            if *taken_from == 0 {
+                self.taken_from.remove(&peer);
+            }
         }
     }
 
@@ -417,46 +365,4 @@ impl Driver {
             OutboundFailure::Io(_) => CallError::NoAnswer { peer, protocol },
         }
     }
-}
-
-/// The innermost reason of a failed dial, in a few words.
-fn explain_dial(error: &DialError) -> String {
-    match error {
-        DialError::LocalPeerId { .. } => "that is this node itself".into(),
-        DialError::WrongPeerId { obtained, .. } => {
-            format!("another node answered there (peer {obtained}); check address and key")
-        }
-        DialError::Transport(failures) => match failures.first() {
-            Some((_, libp2p::TransportError::MultiaddrNotSupported(_))) => WHAT_IS_SUPPORTED.into(),
-            Some((_, libp2p::TransportError::Other(error))) => innermost(error),
-            None => "no address to dial".into(),
-        },
-        DialError::Denied { cause } => innermost(cause),
-        other => other.to_string(),
-    }
-}
-
-fn innermost(error: &dyn Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    let text = one_line(&cause.to_string());
-    if text.contains("Unsupported resolved address") {
-        return WHAT_IS_SUPPORTED.into();
-    }
-    if text.to_lowercase().contains("timeout") || text.to_lowercase().contains("timed out") {
-        return "no answer in time; is the node running, and the port open in its firewall?".into();
-    }
-    if text.contains("refused") {
-        return format!("{text}: nothing listens there; is the node running?");
-    }
-    text
-}
-
-/// libp2p lists several reasons on lines of their own.
-fn one_line(text: &str) -> String {
-    let lines = text.lines().map(|line| line.trim().trim_start_matches("- "));
-    let lines = lines.filter(|line| !line.is_empty() && !line.ends_with("errors occurred:"));
-    lines.collect::<Vec<_>>().join(", ")
 }

@@ -15,6 +15,7 @@
 //! [`lode_proto::limits`]. A request that finds a queue full is dropped; its caller sees
 //! [`CallError::NoAnswer`] and tries again.
 
+mod address;
 mod behaviour;
 mod codec;
 mod driver;

@@ -185,4 +185,20 @@ impl Hostile {
             })
         })
     }
+
+    /// Sends the same bytes on many streams and waits for whatever comes back, in a task.
+    pub fn ask_and_wait(mut self, protocol: Protocol, bytes: &[u8], streams: usize) {
+        for _ in 0..streams {
+            let bytes = bytes.to_vec();
+            match protocol {
+                Protocol::Mine => self.swarm.behaviour_mut().mine.send_request(&self.server, bytes),
+                _ => self.swarm.behaviour_mut().bundle.send_request(&self.server, bytes),
+            };
+        }
+        tokio::spawn(async move {
+            loop {
+                self.swarm.select_next_some().await;
+            }
+        });
+    }
 }
