@@ -7,8 +7,9 @@ use super::{
     context::Now,
     event::{EndOfLease, Event},
     input::Effect,
-    state::{Epoch, Group, LeaseInfo, Phase, Slot, Stage},
+    state::{Epoch, Stage},
     step::{Core, CoreError, Due, Todo},
+    task::{Group, LeaseInfo, Phase, Slot},
 };
 
 impl Core {

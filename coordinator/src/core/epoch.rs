@@ -11,10 +11,10 @@ use lode_proto::{
 };
 
 use super::{
+    attempt::attempt_bytes,
     context::{EpochPlan, Now},
     event::Event,
     input::{BuiltBundle, Command, CommandError, Effect, Generated, Reply},
-    mine::attempt_bytes,
     state::{Epoch, Stage},
     step::{Core, CoreError, Handled, Todo},
 };

@@ -25,8 +25,9 @@ use super::{
     context::Now,
     event::Event,
     input::{OwnGrade, Reply},
-    state::{AssignmentState, Epoch, Grading, Slot},
+    state::Epoch,
     step::{Core, CoreError, Handled},
+    task::{AssignmentState, Grading, Slot},
 };
 
 fn waits(state: AssignmentState) -> bool {

@@ -30,6 +30,8 @@
 
 mod advance;
 mod apply;
+mod apply_task;
+mod attempt;
 mod context;
 mod epoch;
 mod event;
@@ -39,6 +41,7 @@ mod mine;
 mod state;
 mod status;
 mod step;
+mod task;
 mod verify;
 
 pub use context::{Context, EpochPlan, Now, Target, Timing};
@@ -47,12 +50,10 @@ pub use input::{
     BuiltBundle, Command, CommandError, Decision, Effect, Generated, Input, OwnGrade, Reply,
     Verified, open_mine, open_verify,
 };
-pub use state::{
-    Assignment, AssignmentState, ClosedEpoch, Epoch, Grading, Group, LeaseInfo, Miner, Phase, Slot,
-    Stage, State, VerifierInfo,
-};
+pub use state::{BundleState, ClosedEpoch, Epoch, Miner, Nonce, Stage, State, VerifierInfo};
 pub use status::{StageStatus, Status, VerifierStatus};
 pub use step::{Core, CoreError};
+pub use task::{Assignment, AssignmentState, Grading, Group, LeaseInfo, LeaseRef, Phase, Slot};
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     context::Target,
-    state::{Phase, Stage, State},
+    state::{Stage, State},
+    task::Phase,
 };
 
 /// A stage with what it waits for.

@@ -23,8 +23,9 @@ use super::{
     event::Event,
     input::{Reply, Verified},
     mine::{Answer, account_of, check_text},
-    state::{AssignmentState, Epoch, Grading, Stage},
+    state::{Epoch, Stage},
     step::{Core, CoreError, Handled},
+    task::{AssignmentState, Grading},
 };
 
 fn accepted() -> Reply {

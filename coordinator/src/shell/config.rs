@@ -152,12 +152,35 @@ fn default_lease_ms() -> u64 {
     limits::DEFAULT_LEASE_MS
 }
 
+/// `/ip4/127.0.0.1/tcp/0` with the port that the same address had in `before`.
+fn with_port(text: &str, before: &[String]) -> String {
+    let parts: Vec<&str> = text.split('/').collect();
+    let place = parts.iter().position(|part| *part == "0");
+    let Some(place) = place.filter(|place| *place > 0) else {
+        return text.to_owned();
+    };
+    for address in before {
+        let old: Vec<&str> = address.split('/').collect();
+        let rest = parts.get(place + 1..).unwrap_or_default();
+        if old.get(..place) == parts.get(..place)
+            && old.get(place + 1..).is_some_and(|old| old.starts_with(rest))
+            && let Some(port) = old.get(place)
+        {
+            let mut parts = parts.clone();
+            parts[place] = port;
+            return parts.join("/");
+        }
+    }
+    text.to_owned()
+}
+
 impl CoordinatorConfig {
-    /// The addresses to listen on.
+    /// The addresses to listen on. A port 0 becomes the one it was in `before`, so that peers find
+    /// the coordinator again after a restart.
     ///
     /// # Errors
     /// One that is no multiaddress, or none at all.
-    pub(super) fn addresses(&self) -> Result<Vec<Multiaddr>, RunError> {
+    pub(super) fn addresses(&self, before: &[String]) -> Result<Vec<Multiaddr>, RunError> {
         if self.listen.is_empty() {
             return Err(RunError::Config("listen: name at least one address".into()));
         }
@@ -169,7 +192,7 @@ impl CoordinatorConfig {
                 ))
             })
         };
-        self.listen.iter().map(parse).collect()
+        self.listen.iter().map(|text| parse(&with_port(text, before))).collect()
     }
 
     /// The folder of published bundles.
@@ -217,5 +240,26 @@ impl CoordinatorConfig {
             target: self.target,
         };
         Ok((plan, library))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_port;
+
+    #[test]
+    fn a_port_is_remembered_for_the_same_address_only() {
+        let before = ["/ip4/127.0.0.1/udp/7/quic-v1/p2p/12D3", "/ip4/127.0.0.1/tcp/8/p2p/12D3"];
+        let before = before.map(str::to_owned);
+        assert_eq!(with_port("/ip4/127.0.0.1/tcp/0", &before), "/ip4/127.0.0.1/tcp/8");
+        assert_eq!(
+            with_port("/ip4/127.0.0.1/udp/0/quic-v1", &before),
+            "/ip4/127.0.0.1/udp/7/quic-v1"
+        );
+        for other in ["/ip4/127.0.0.1/tcp/9", "/ip4/0.0.0.0/tcp/0", "/ip4/127.0.0.1/udp/0", "0", ""]
+        {
+            let same = other != "/ip4/127.0.0.1/udp/0";
+            assert_eq!(with_port(other, &before) == other, same, "{other}");
+        }
     }
 }

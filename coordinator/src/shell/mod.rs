@@ -15,12 +15,14 @@
 //! daemon stops: nothing was acknowledged that is not on disk, and a restart goes on from there.
 
 mod bundles;
+mod campaign;
 mod config;
 mod genesis;
 mod intake;
 mod machine;
 mod notice;
 mod release;
+mod start;
 mod training;
 mod work;
 
@@ -178,7 +180,7 @@ pub async fn start_with(
     engine: SharedEngine,
     events: EventSink,
 ) -> Result<Running, RunError> {
-    machine::start(config, engine, events).await
+    start::start(config, engine, events).await
 }
 
 /// Runs a coordinator until `stop` is set, or the campaign is over and the configuration says to

@@ -136,15 +136,15 @@ impl Effects {
                 }
                 Effect::Grade { lease, miner, card, spec, attempts } => {
                     let grade = this.grade(lease, miner, *card, spec, attempts).await;
-                    Job::Done(Input::Graded { lease, grade })
+                    Job::Done(Box::new(Input::Graded { lease, grade }))
                 }
                 Effect::BuildBundle { epoch } => {
                     let bundle = this.bundles.build(epoch, &this.writer).await;
-                    Job::Done(Input::BundleBuilt { epoch, bundle })
+                    Job::Done(Box::new(Input::BundleBuilt { epoch, bundle }))
                 }
                 Effect::WriteSignatures { epoch, name, envelopes } => {
                     let result = this.bundles.sign(name, envelopes).await;
-                    Job::Done(Input::SignaturesWritten { epoch, result })
+                    Job::Done(Box::new(Input::SignaturesWritten { epoch, result }))
                 }
             };
             let _ = this.machine.send(job).await;
@@ -165,7 +165,7 @@ impl Effects {
     async fn generate(&self, epoch: u64, counter: u64, spec: TaskSpec) -> Job {
         let (engine, library) = (Arc::clone(&self.engine), Arc::clone(&self.library));
         match self.blocking(move || generate(&*engine, &library, &spec)).await {
-            Ok(generated) => Job::Done(Input::Generated { epoch, counter, generated }),
+            Ok(generated) => Job::Done(Box::new(Input::Generated { epoch, counter, generated })),
             Err(reason) => Job::Fatal(RunError::Generate(reason)),
         }
     }

@@ -2,6 +2,8 @@
 
 mod actors;
 mod checks;
+mod grading;
+mod scenes;
 mod simulation;
 mod threats;
 mod world;
