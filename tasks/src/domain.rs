@@ -728,6 +728,9 @@ impl Reader {
                 "relative wordings need a number, and all of more, less, more_next, less_next, trace_more, trace_less",
             );
         }
+        if attribute.schema.vocabulary.contains(&attribute.example) {
+            return self.fault(&format!("{place}.example"), "must not be a word of the vocabulary");
+        }
         for trace in
             [Some(&attribute.trace), attribute.trace_more.as_ref(), attribute.trace_less.as_ref()]
         {
