@@ -1,13 +1,20 @@
 //! Tokens a second of the in-process engines, one beside the other in one run:
-//! `cargo run --release -p lode-engine --example bench -- [MODEL] [PROMPT_TOKENS] [TOKENS]`.
+//! `cargo run --release -p lode-engine --example bench -- [MODEL] [PROMPT_TOKENS] [TOKENS]` (or
+//! `cargo build --release -p lode-engine -p lode-cli --examples` and `target/release/examples/bench`,
+//! which reuses the build of `lode`).
 //!
-//! The prompt's rate is taken from a completion of one token, the generation's from what a longer
-//! one takes beyond that. A group has eight attempts over one prompt.
+//! The first token of a single attempt parts its time in two: the reading of the prompt and the
+//! generation. A group has eight attempts over one prompt; its rate is over all of its time.
 
-use std::{env, error::Error, sync::Arc, time::Instant};
+use std::{
+    env,
+    error::Error,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use lode_engine::{
-    Control, Engine, GroupRequest, Mistral, Native,
+    Control, Engine, GroupRequest, Mistral, Native, Progress,
     store::{Sources, Store},
 };
 
@@ -58,13 +65,13 @@ fn prompt(native: &Native, tokens: usize) -> Result<String, Box<dyn Error>> {
     Ok(tokenizer.decode(&ids[..tokens.min(ids.len())])?)
 }
 
-/// Seconds and generated tokens of a group.
+/// Seconds to the first token, seconds in all, and generated tokens of a group.
 async fn timed(
     engine: &dyn Engine,
     prompt: &str,
     attempts: u8,
     tokens: u32,
-) -> Result<(f64, u32), Box<dyn Error>> {
+) -> Result<(f64, f64, f64), Box<dyn Error>> {
     let request = GroupRequest {
         prompt: prompt.to_owned(),
         grammar: None,
@@ -73,14 +80,22 @@ async fn timed(
         max_completion_tokens: tokens,
         evidence: false,
     };
+    let first = Arc::new(OnceLock::new());
     let start = Instant::now();
-    let results = engine.generate(request, &Control::default()).await?;
+    let note = Arc::clone(&first);
+    let progress = move |progress: Progress| {
+        if progress.tokens > 0 {
+            note.get_or_init(|| start.elapsed().as_secs_f64());
+        }
+    };
+    let control = Control { progress: Some(Arc::new(progress)), ..Control::default() };
+    let results = engine.generate(request, &control).await?;
     let seconds = start.elapsed().as_secs_f64();
     let mut generated = 0;
     for result in results {
         generated += result?.completion_tokens;
     }
-    Ok((seconds, generated))
+    Ok((first.get().copied().unwrap_or(seconds), seconds, f64::from(generated)))
 }
 
 async fn measure(
@@ -90,11 +105,12 @@ async fn measure(
     tokens: u32,
 ) -> Result<Row, Box<dyn Error>> {
     timed(engine, "Volt Link", 1, 4).await?;
-    let (first, _) = timed(engine, prompt, 1, 1).await?;
-    let (seconds, generated) = timed(engine, prompt, 1, tokens).await?;
-    let single = f64::from(generated - 1) / (seconds - first);
-    let (first_of_group, _) = timed(engine, prompt, GROUP, 1).await?;
-    let (group_seconds, generated) = timed(engine, prompt, GROUP, tokens).await?;
-    let group = f64::from(generated - u32::from(GROUP)) / (group_seconds - first_of_group);
-    Ok(Row { prompt: prompt_tokens as f64 / first, single, group, group_seconds })
+    let (first, seconds, generated) = timed(engine, prompt, 1, tokens).await?;
+    let (_, group_seconds, of_group) = timed(engine, prompt, GROUP, tokens).await?;
+    Ok(Row {
+        prompt: prompt_tokens as f64 / first,
+        single: (generated - 1.0) / (seconds - first),
+        group: of_group / group_seconds,
+        group_seconds,
+    })
 }

@@ -98,7 +98,8 @@ impl Mistral {
             .with_token_source(TokenSource::None)
             .with_device_mapping(DeviceMapSetting::dummy())
             .with_max_num_seqs(1)
-            // A prompt read from the cache is not bit-equal to one that was read anew.
+            // It never serves a prompt that is wholly cached, which the second attempt's would be;
+            // and a prompt read from a cache is not bit-equal to one that was read anew.
             .with_prefix_cache_n(None);
         // A task of its own, because mistral.rs panics on some files.
         let model = tokio::spawn(builder.build())
