@@ -7,7 +7,7 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
 };
 
 use serde_json::Value;
@@ -108,7 +108,7 @@ fn nothing_lost_nothing_twice(run: &Run) {
 
 #[test]
 fn mined_signed_audited_and_trained_on() {
-    let _cores = CORES.lock().expect("the other test passed");
+    let _cores = CORES.lock().unwrap_or_else(PoisonError::into_inner);
     if !model() {
         return;
     }
@@ -166,7 +166,7 @@ fn mined_signed_audited_and_trained_on() {
 
 #[test]
 fn each_role_killed_ten_times() {
-    let _cores = CORES.lock().expect("the other test passed");
+    let _cores = CORES.lock().unwrap_or_else(PoisonError::into_inner);
     if !model() {
         return;
     }

@@ -97,11 +97,9 @@ impl Kills {
     /// The environment for the next start of a child.
     pub(crate) fn environment(&mut self, name: &str) -> Vec<(String, String)> {
         let role = Self::role(name).to_owned();
-        // One of a role's children at a time, so that the others make the work go on.
-        let others = self.planned.iter().any(|(other, on)| *on && Self::role(other) == role);
         let points = POINTS.iter().find(|(known, _)| *known == role).map(|(_, points)| *points);
         let left = self.done.get(&role).copied().unwrap_or(0) < self.each;
-        let Some(points) = points.filter(|_| left && !others) else { return Vec::new() };
+        let Some(points) = points.filter(|_| left) else { return Vec::new() };
         let place = usize::try_from(self.draw(points.len() as u64)).unwrap_or(0);
         let (point, most) = points[place];
         let nth = 1 + self.draw(most);
