@@ -162,6 +162,7 @@ pub fn train(
                 options,
                 report: &report,
                 self_tests: &trainer.self_tests,
+                pairs: &tokens,
                 metrics: &history,
             };
             output::write(out, model, &trainer.lora, &summary)?;

@@ -28,6 +28,6 @@ pub use error::{Result, TrainError};
 pub use loss::{DpoLoss, FORMULA, LogProbs, NORMALISATION, PairLoss, log_sigmoid, sigmoid};
 pub use metrics::{Alarm, AlarmBounds, Means, MetricsLog, Observer, Silent, StepMetrics};
 pub use optim::{AdamW, AdamWConfig, Gradients, Slot, clip, global_norm};
-pub use output::{MANIFEST_FILE, Summary};
+pub use output::{MANIFEST_FILE, PROBE_FILE, Summary};
 pub use policy::{Evaluated, accumulate, log_probs};
 pub use schedule::{Sampler, Schedule, learning_rate};

@@ -123,7 +123,8 @@ impl AdamW {
         self.steps += 1;
         let c = self.config;
         let t = self.steps as f64;
-        let (b1, b2) = (c.beta1 as f32, c.beta2 as f32);
+        // The complements are taken before rounding: 1 - 0.999 in f32 is off by 5e-5 of its value.
+        let (a1, a2, b2) = ((1.0 - c.beta1) as f32, (1.0 - c.beta2) as f32, c.beta2 as f32);
         let step_size = (lr / (1.0 - c.beta1.powf(t))) as f32;
         let root_correction = (1.0 - c.beta2.powf(t)).sqrt() as f32;
         let (decay, eps) = ((1.0 - lr * c.weight_decay) as f32, c.eps as f32);
@@ -132,8 +133,8 @@ impl AdamW {
                 slot.master.iter_mut().zip(&mut slot.m).zip(&mut slot.v).zip(gradient)
             {
                 *w *= decay;
-                *m += (g - *m) * (1.0 - b1);
-                *v = *v * b2 + g * g * (1.0 - b2);
+                *m += (g - *m) * a1;
+                *v = *v * b2 + g * g * a2;
                 *w -= step_size * *m / (v.sqrt() / root_correction + eps);
             }
         }

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use lode_model::{LoraSet, Model, write_atomically, write_json};
+use candle_core::{Device, Tensor};
+use lode_model::{LoraSet, Model, Packed, write_atomically, write_json};
 use serde_json::json;
 
 use crate::config::DpoConfig;
-use crate::data::DataReport;
+use crate::data::{DataReport, TokenPair};
 use crate::dpo::{RunOptions, SelfTests};
 use crate::error::{Result, TrainError};
 use crate::loss::{FORMULA, NORMALISATION};
@@ -14,6 +15,11 @@ use crate::metrics::StepMetrics;
 
 /// Name of the manifest file.
 pub const MANIFEST_FILE: &str = "run.json";
+/// Name of the file with logits to compare.
+pub const PROBE_FILE: &str = "probe.json";
+/// Texts in it, and logits of each (about).
+const PROBE_TEXTS: usize = 4;
+const PROBE_LOGITS: usize = 512;
 /// Version of the manifest's layout.
 const MANIFEST_FORMAT: &str = "lode-dpo-run/1";
 
@@ -28,12 +34,35 @@ pub struct Summary<'a> {
     pub report: &'a DataReport,
     /// The self-tests' findings.
     pub self_tests: &'a SelfTests,
+    /// The pairs that were trained on.
+    pub pairs: &'a [TokenPair],
     /// Every step.
     pub metrics: &'a [StepMetrics],
 }
 
-/// Writes the adapter's files, `README.md` and `run.json` into `out`. The manifest comes last: a
-/// folder that has one is complete.
+/// Some texts with our logits at their last position, as `probe.json`: whoever loads the adapter
+/// elsewhere can see whether it does there what it does here (`tests/python/check_adapter.py`).
+fn probe(model: &Model, lora: &LoraSet, pairs: &[TokenPair]) -> Result<serde_json::Value> {
+    let llama = model.llama();
+    let stride = (model.config.vocab / PROBE_LOGITS).max(1);
+    let vocabulary: Vec<u32> =
+        (0..model.config.vocab).step_by(stride).map(|id| id as u32).collect();
+    let sample = Tensor::new(vocabulary.as_slice(), &Device::Cpu)?;
+    let mut cases = Vec::new();
+    for pair in pairs.iter().take(PROBE_TEXTS) {
+        let text = model.tokenizer.decode(&pair.prompt)?;
+        let packed = Packed::single(&pair.prompt)?;
+        let last = |lora: Option<&LoraSet>| -> Result<Vec<f32>> {
+            let hidden = llama.hidden(&packed, lora)?.narrow(0, pair.prompt.len() - 1, 1)?;
+            Ok(llama.logits(&hidden)?.flatten_all()?.index_select(&sample, 0)?.to_vec1()?)
+        };
+        cases.push(json!({ "text": text, "ids": pair.prompt, "base": last(None)?, "adapter": last(Some(lora))? }));
+    }
+    Ok(json!({ "vocabulary": vocabulary, "cases": cases }))
+}
+
+/// Writes the adapter's files, `README.md`, `probe.json` and `run.json` into `out`. The manifest
+/// comes last: a folder that has one is complete.
 pub(crate) fn write(
     out: &Path,
     model: &Model,
@@ -41,6 +70,7 @@ pub(crate) fn write(
     summary: &Summary<'_>,
 ) -> Result<()> {
     lora.save(out, &summary.options.base_name)?;
+    write_json(&out.join(PROBE_FILE), &probe(model, lora, summary.pairs)?)?;
     write_atomically(&out.join("README.md"), card(summary, lora).as_bytes())?;
     let adapter = out.join("adapter_model.safetensors");
     let bytes = std::fs::read(&adapter).map_err(|e| TrainError::io("read", &adapter, e))?;
@@ -72,7 +102,7 @@ pub(crate) fn write(
 
 /// The model card, with the front matter that the Hugging Face hub reads.
 fn card(summary: &Summary<'_>, lora: &LoraSet) -> String {
-    let Summary { config, options, report, self_tests, metrics } = summary;
+    let Summary { config, options, report, self_tests, metrics, .. } = summary;
     let base = serde_json::Value::from(options.base_name.as_str());
     let dropped = if report.dropped.is_empty() {
         "none".to_owned()
@@ -119,7 +149,7 @@ model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained({base}), 
 - Pairs given {given}, used {used}, dropped: {dropped}. Longest sequence {longest} tokens.\n\
 - Preference loss at the start {start} (ln 2 = 0.693147). Steps that set off an alarm: {alarms}.\n\n\
 | metric | first step | last step |\n|---|---|---|\n{rows}\n\
-The metrics are those of the training batches. `metrics.jsonl` has every step, `run.json` the settings and the hashes of base, tokenizer, data and adapter.\n",
+The metrics are those of the training batches. `metrics.jsonl` has every step, `probe.json` logits to compare a loaded adapter with, `run.json` the settings and the hashes of base, tokenizer, data and adapter.\n",
         used = report.used,
         data = options.data_name,
         beta = config.loss.beta,

@@ -7,55 +7,82 @@
 use std::array::from_fn;
 
 use rayon::prelude::*;
-use wide::f32x8;
 
 use crate::kernels::real::{LANES, Real, horizontal};
 
 /// Multiply-adds that one task handles per activation row.
 const TASK_PRODUCTS: usize = 1 << 16;
-/// Activation rows that are multiplied together (one vector register each for the sums).
-const ROWS: usize = 8;
+/// Activation rows that are multiplied together; with two matrix rows their sums fill half of the
+/// sixteen vector registers of AVX2.
+const ROWS: usize = 4;
 
-/// `w · x_r` for `R` rows of `xs`, each of `w.len()` values. The order of additions is that of
-/// [`crate::kernels::real::dot`], whatever `R`.
+/// `w x + acc`, lane by lane. Written so that the compiler makes one vector instruction of it and
+/// keeps `acc` in a register; a loop over the lanes in place becomes scalar code.
 #[inline(always)]
-fn dots<const R: usize>(w: &[f32], xs: &[f32]) -> [f32; R] {
-    let k = w.len();
-    let (wc, wr) = w.as_chunks::<LANES>();
-    let x: [(&[[f32; LANES]], &[f32]); R] = from_fn(|r| {
-        let (chunks, rest) = xs[r * k..(r + 1) * k].as_chunks::<LANES>();
-        (&chunks[..wc.len()], &rest[..wr.len()])
+fn multiply_add(w: &[f32; LANES], x: &[f32; LANES], acc: &[f32; LANES]) -> [f32; LANES] {
+    from_fn(|l| w[l].fma(x[l], acc[l]))
+}
+
+/// `w_n · x_r` for `N` rows of a matrix and `R` rows of `xs`. The order of additions is that of
+/// [`crate::kernels::real::dot`], whatever `N` and `R`.
+#[inline(always)]
+fn dots<const N: usize, const R: usize>(w: [&[f32]; N], xs: &[f32]) -> [[f32; R]; N] {
+    let k = w[0].len();
+    let chunks = k / LANES;
+    let w: [(&[[f32; LANES]], &[f32]); N] = from_fn(|n| {
+        let (chunks_of_w, rest) = w[n].as_chunks::<LANES>();
+        (&chunks_of_w[..chunks], rest)
     });
-    let mut acc = [f32x8::ZERO; R];
-    for (c, w) in wc.iter().enumerate() {
-        let w = f32x8::from(*w);
-        for r in 0..R {
-            acc[r] = w.mul_add(f32x8::from(x[r].0[c]), acc[r]);
+    let x: [(&[[f32; LANES]], &[f32]); R] = from_fn(|r| {
+        let (chunks_of_x, rest) = xs[r * k..(r + 1) * k].as_chunks::<LANES>();
+        (&chunks_of_x[..chunks], rest)
+    });
+    let mut acc = [[[0f32; LANES]; R]; N];
+    for c in 0..chunks {
+        for n in 0..N {
+            for r in 0..R {
+                acc[n][r] = multiply_add(&w[n].0[c], &x[r].0[c], &acc[n][r]);
+            }
         }
     }
-    let mut acc = acc.map(f32x8::to_array);
-    for (i, w) in wr.iter().enumerate() {
+    for n in 0..N {
         for r in 0..R {
-            acc[r][i] = w.fma(x[r].1[i], acc[r][i]);
+            for (i, (w, x)) in w[n].1.iter().zip(x[r].1).enumerate() {
+                acc[n][r][i] = w.fma(*x, acc[n][r][i]);
+            }
         }
     }
-    acc.map(horizontal)
+    acc.map(|rows| rows.map(horizontal))
+}
+
+/// [`dots`] for up to [`ROWS`] rows; `out[n]` gets one value a row.
+#[inline(always)]
+fn dots_into<const N: usize>(w: [&[f32]; N], xs: &[f32], out: [&mut [f32]; N]) {
+    fn put<const N: usize, const R: usize>(found: [[f32; R]; N], out: [&mut [f32]; N]) {
+        out.into_iter().zip(found).for_each(|(out, found)| out.copy_from_slice(&found));
+    }
+    match out[0].len() {
+        1 => put(dots::<N, 1>(w, xs), out),
+        2 => put(dots::<N, 2>(w, xs), out),
+        3 => put(dots::<N, 3>(w, xs), out),
+        _ => put(dots::<N, ROWS>(w, xs), out),
+    }
 }
 
 /// `w · x_r` for all rows of `xs` into `out`, one value a row.
 pub(super) fn dot_rows(w: &[f32], xs: &[f32], out: &mut [f32]) {
-    let k = w.len();
-    for (out, xs) in out.chunks_mut(ROWS).zip(xs.chunks(ROWS * k)) {
-        match out.len() {
-            1 => out.copy_from_slice(&dots::<1>(w, xs)),
-            2 => out.copy_from_slice(&dots::<2>(w, xs)),
-            3 => out.copy_from_slice(&dots::<3>(w, xs)),
-            4 => out.copy_from_slice(&dots::<4>(w, xs)),
-            5 => out.copy_from_slice(&dots::<5>(w, xs)),
-            6 => out.copy_from_slice(&dots::<6>(w, xs)),
-            7 => out.copy_from_slice(&dots::<7>(w, xs)),
-            _ => out.copy_from_slice(&dots::<ROWS>(w, xs)),
-        }
+    for (out, xs) in out.chunks_mut(ROWS).zip(xs.chunks(ROWS * w.len())) {
+        dots_into([w], xs, [out]);
+    }
+}
+
+/// Two rows of a matrix at once: each load of an activation serves both.
+fn dot_rows_2(w: [&[f32]; 2], xs: &[f32], out: [&mut [f32]; 2]) {
+    let k = w[0].len();
+    let [first, second] = out;
+    let blocks = first.chunks_mut(ROWS).zip(second.chunks_mut(ROWS)).zip(xs.chunks(ROWS * k));
+    for ((first, second), xs) in blocks {
+        dots_into(w, xs, [first, second]);
     }
 }
 
@@ -73,8 +100,13 @@ pub(super) fn linears(x: &[f32], rows: usize, matrices: &[&[f32]]) -> Vec<Vec<f3
         .flat_map(|(w, out)| w.chunks(per_task * k).zip(out.chunks_mut(per_task * rows)))
         .collect();
     tasks.into_par_iter().for_each(|(w, out)| {
-        for (w, out) in w.chunks_exact(k).zip(out.chunks_exact_mut(rows)) {
-            dot_rows(w, x, out);
+        for (w, out) in w.chunks(2 * k).zip(out.chunks_mut(2 * rows)) {
+            if out.len() == 2 * rows {
+                let (first, second) = out.split_at_mut(rows);
+                dot_rows_2([&w[..k], &w[k..]], x, [first, second]);
+            } else {
+                dot_rows(w, x, out);
+            }
         }
     });
     if rows == 1 {
