@@ -22,6 +22,8 @@ pub enum Record {
     Nonce {
         /// The epoch.
         epoch: u64,
+        /// Plain BLAKE3 of the coordinator's `EpochOpen`: one epoch has one opening.
+        opened: Hash,
         /// The nonce; secret until it is revealed.
         nonce: Hash,
         /// The signed `BeaconCommit`.
@@ -60,6 +62,7 @@ pub struct Verdict {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Book {
     nonces: BTreeMap<u64, (Hash, Envelope)>,
+    opened: BTreeMap<u64, Hash>,
     verdicts: BTreeMap<JobId, (u64, Verdict)>,
     signed: BTreeMap<u64, (Hash, Envelope)>,
     /// Verdicts so far: the order in which jobs are forgotten.
@@ -70,7 +73,8 @@ impl Book {
     /// Takes a record into account. The first record about a place stands.
     pub fn apply(&mut self, record: &Record) {
         match record {
-            Record::Nonce { epoch, nonce, commit } => {
+            Record::Nonce { epoch, opened, nonce, commit } => {
+                self.opened.entry(*epoch).or_insert(*opened);
                 self.nonces.entry(*epoch).or_insert_with(|| (*nonce, commit.clone()));
             }
             Record::Verdict { job, commit, reveal } => {
@@ -94,6 +98,12 @@ impl Book {
     #[must_use]
     pub fn nonce(&self, epoch: u64) -> Option<&(Hash, Envelope)> {
         self.nonces.get(&epoch)
+    }
+
+    /// How the coordinator opened an epoch, if a nonce was drawn for it.
+    #[must_use]
+    pub fn opened(&self, epoch: u64) -> Option<Hash> {
+        self.opened.get(&epoch).copied()
     }
 
     /// The verdict on a job, if it was graded.
@@ -125,12 +135,15 @@ mod tests {
         let mut book = Book::default();
         let nonce = |byte: u8, sequence| Record::Nonce {
             epoch: 1,
+            opened: Hash::of(&[byte, byte]),
             nonce: Hash::of(&[byte]),
             commit: envelope(sequence),
         };
         book.apply(&nonce(1, 1));
         book.apply(&nonce(2, 2));
         assert_eq!(book.nonce(1), Some(&(Hash::of(&[1]), envelope(1))));
+        assert_eq!(book.opened(1), Some(Hash::of(&[1, 1])));
+        assert_eq!(book.opened(2), None);
         let job = JobId::of(b"j");
         let verdict = |sequence| Record::Verdict {
             job,

@@ -1,8 +1,10 @@
 //! Grading a job again: a pure function of the job and the library of domain files.
 
 use lode_proto::{
+    attempt::GroupCommit,
     codec::CodecError,
     id::TaskId,
+    seed,
     verify::{GradeJob, JobVerdict},
 };
 use lode_tasks::{
@@ -25,6 +27,9 @@ pub enum CheckError {
         /// What the job names.
         named: TaskId,
     },
+    /// The attempts are not those that the job's id binds.
+    #[error("the job's id is not that of its attempts: they are not what the miner committed to")]
+    OtherAttempts,
     /// Something is beyond the codec's limit.
     #[error("cannot be hashed: {0}")]
     Codec(#[from] CodecError),
@@ -35,6 +40,9 @@ pub enum CheckError {
 /// # Errors
 /// [`CheckError`]: the caller answers `Inconclusive`.
 pub fn check(job: &GradeJob, library: &Library) -> Result<JobVerdict, CheckError> {
+    if !bound(job)? {
+        return Err(CheckError::OtherAttempts);
+    }
     let (task, key) = longdoc::generate(&job.spec, library)?;
     let got = task.id()?;
     if got != job.task_id {
@@ -52,12 +60,25 @@ pub fn check(job: &GradeJob, library: &Library) -> Result<JobVerdict, CheckError
     Ok(JobVerdict { job: job.id, task_id: job.task_id, verdicts })
 }
 
+/// Whether the job's id is that of its attempts, in their order: it is made from the lease and from
+/// what was committed to, so a coordinator cannot have other texts graded in their place.
+fn bound(job: &GradeJob) -> Result<bool, CodecError> {
+    let Some(first) = job.attempts.first() else { return Ok(false) };
+    let (lease, policy) = (first.lease, first.policy);
+    let in_place = (0..)
+        .zip(&job.attempts)
+        .all(|(index, a)| a.index == index && a.lease == lease && a.policy == policy);
+    let attempts = job.attempts.iter().map(|a| a.id()).collect::<Result<_, _>>()?;
+    let group = GroupCommit { lease, policy, attempts };
+    Ok(in_place && seed::job_id(&lease, &group.hash()?) == job.id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use lode_proto::{
         attempt::{Attempt, Finish},
-        id::{JobId, LeaseId, PolicyId},
+        id::{LeaseId, PolicyId},
         task::{Profile, TaskTemplate},
     };
     use lode_tasks::ENGINE_VERSION;
@@ -72,7 +93,7 @@ mod tests {
         };
         let spec = template.spec([7; 32]);
         let (task, key) = longdoc::generate(&spec, library).expect("a task");
-        let attempts = [key.witness.as_bytes(), b"nonsense", b"\xff\xfe"]
+        let attempts: Vec<Attempt> = [key.witness.as_bytes(), b"nonsense", b"\xff\xfe"]
             .into_iter()
             .zip(0..)
             .map(|(completion, index)| Attempt {
@@ -86,7 +107,13 @@ mod tests {
                 evidence: None,
             })
             .collect();
-        GradeJob { id: JobId::of(b"j"), spec, task_id: task.id().expect("id"), attempts }
+        let group = GroupCommit {
+            lease: LeaseId::of(b"l"),
+            policy: PolicyId::of(b"p"),
+            attempts: attempts.iter().map(|a| a.id().expect("id")).collect(),
+        };
+        let id = seed::job_id(&group.lease, &group.hash().expect("hash"));
+        GradeJob { id, spec, task_id: task.id().expect("id"), attempts }
     }
 
     #[test]
@@ -108,5 +135,21 @@ mod tests {
         assert!(matches!(check(&job, &library), Err(CheckError::OtherTask { .. })));
         job.spec.engine_version = u32::MAX;
         assert!(matches!(check(&job, &library), Err(CheckError::Generate(_))));
+    }
+
+    #[test]
+    fn a_job_must_be_that_of_its_attempts() {
+        let library = Library::builtin().expect("the library");
+        let mut changed = job(&library);
+        changed.attempts[1].completion = b"another text".to_vec();
+        let mut swapped = job(&library);
+        swapped.attempts.swap(0, 1);
+        let mut short = job(&library);
+        short.attempts.pop();
+        let mut empty = job(&library);
+        empty.attempts.clear();
+        for bad in [changed, swapped, short, empty] {
+            assert!(matches!(check(&bad, &library), Err(CheckError::OtherAttempts)));
+        }
     }
 }

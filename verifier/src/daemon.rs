@@ -41,6 +41,9 @@ use crate::{
     config::VerifierConfig,
 };
 
+/// Pause before a bundle that could not be pulled is tried again.
+const AUDIT_PAUSE: Duration = Duration::from_secs(2);
+
 /// Why a verifier stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifierError {
@@ -309,13 +312,23 @@ impl Verifier {
                 return Ok(());
             }
         };
+        let opened = Hash::of(&epoch_open.bytes);
+        if self.book.opened(open.epoch).is_some_and(|before| before != opened) {
+            tracing::error!(
+                epoch = open.epoch,
+                "the coordinator opened this epoch before in another way; no nonce for a history \
+                 that is rewritten"
+            );
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            return Ok(());
+        }
         if self.book.nonce(open.epoch).is_none() {
             let nonce = random()?;
             let me = self.client.caller().public();
             let commit = seed::nonce_commit(&me, open.epoch, nonce.as_bytes());
             let commit = BeaconCommit { epoch: open.epoch, commit };
             let commit = self.client.caller().seal(&commit).await?;
-            self.keep(Record::Nonce { epoch: open.epoch, nonce, commit })?;
+            self.keep(Record::Nonce { epoch: open.epoch, opened, nonce, commit })?;
             killpoint::reach("verifier:nonce-kept");
         }
         let Some((_, commit)) = self.book.nonce(open.epoch).cloned() else { return Ok(()) };
@@ -382,8 +395,16 @@ impl Verifier {
                 return self.refuse(job, reason).await;
             }
             None => {
-                if let Err(error) = self.audit(job).await {
-                    return self.refuse(job, error.to_string()).await;
+                match self.audit(job).await {
+                    Ok(()) => {}
+                    // The coordinator went away, or this disk is full: that says nothing about
+                    // the bundle. What was pulled stays, and the coordinator asks again.
+                    Err(error @ (BundleError::Source(_) | BundleError::Io { .. })) => {
+                        tracing::warn!(epoch = job.epoch, %error, "not audited yet");
+                        tokio::time::sleep(AUDIT_PAUSE).await;
+                        return Ok(());
+                    }
+                    Err(error) => return self.refuse(job, error.to_string()).await,
                 }
                 let content = BundleSignature { manifest: job.manifest, epoch: job.epoch };
                 let signature = self.client.caller().seal(&content).await?;
