@@ -7,6 +7,7 @@ made here: a two-layer llama with random weights and a tokenizer with one token 
 nothing is downloaded and every text round-trips. Exits 1 with the reason where anything is off.
 """
 
+import copy
 import os
 import sys
 import tempfile
@@ -90,6 +91,8 @@ def main():
     with tempfile.TemporaryDirectory() as out:
         trainer = DPOTrainer(
             model=model,
+            # A model made in memory has no path that TRL could load the reference from.
+            ref_model=copy.deepcopy(model),
             args=DPOConfig(
                 output_dir=out,
                 max_steps=STEPS,
