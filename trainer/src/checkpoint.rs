@@ -1,8 +1,8 @@
 //! Checkpoints: everything that a resumed run needs to equal an uninterrupted one, bit for bit.
 //!
-//! `checkpoints/step-00000010/` holds `state.safetensors` (master weights and both moments) and
-//! `state.json` (step, position in the data, reference log-probabilities, the hash of the first
-//! file, and a fingerprint of the run). A checkpoint is written under a temporary name, synced
+//! `checkpoints/step-00000010/` holds `state.safetensors` (master weights, both moments, reference
+//! log-probabilities: whatever must come back bit for bit) and `state.json` (step, position in the
+//! data, the hash of the first file, and a fingerprint of the run). A checkpoint is written under a temporary name, synced
 //! and renamed, so a folder with the right name is whole.
 
 use std::fs::File;
@@ -20,6 +20,7 @@ use crate::optim::Slot;
 const PREFIX: &str = "step-";
 const STATE: &str = "state.json";
 const TENSORS: &str = "state.safetensors";
+const REFERENCE: &str = "reference";
 
 /// The part of a checkpoint that is not tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,7 +33,9 @@ pub struct State {
     pub consumed: u64,
     /// Tokens that went through the forward.
     pub num_tokens: u64,
-    /// Reference log-probabilities of each pair, in the order of the data.
+    /// Reference log-probabilities of each pair, in the order of the data. In the tensor file,
+    /// because decimal numbers in JSON may come back with another last bit.
+    #[serde(skip)]
     pub reference: Vec<LogProbs>,
     /// What the self-tests of the first steps found.
     pub self_tests: SelfTests,
@@ -74,6 +77,9 @@ pub fn save(dir: &Path, state: &State, slots: &[Slot], keep: usize) -> Result<Pa
             tensors.push((format!("{part}.{}", slot.name), tensor));
         }
     }
+    let reference: Vec<f64> = state.reference.iter().flat_map(|r| [r.chosen, r.rejected]).collect();
+    let pairs = state.reference.len();
+    tensors.push((REFERENCE.to_owned(), Tensor::from_vec(reference, (pairs, 2), &Device::Cpu)?));
     let file = partial.join(TENSORS);
     write_safetensors(&file, &tensors)?;
     let bytes = std::fs::read(&file).map_err(|e| TrainError::io("read", &file, e))?;
@@ -106,7 +112,7 @@ pub fn load(path: &Path) -> Result<(State, Vec<Slot>)> {
         let file = path.join(name);
         std::fs::read(&file).map_err(|e| TrainError::io("read", &file, e))
     };
-    let state: State =
+    let mut state: State =
         serde_json::from_slice(&read(STATE)?).map_err(|e| bad(format!("{STATE}: {e}")))?;
     let bytes = read(TENSORS)?;
     if blake3::hash(&bytes).to_hex().to_string() != state.tensors_blake3 {
@@ -114,6 +120,13 @@ pub fn load(path: &Path) -> Result<(State, Vec<Slot>)> {
     }
     let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
         .map_err(|e| bad(e.to_string()))?;
+    let reference =
+        tensors.get(REFERENCE).ok_or_else(|| bad(format!("`{REFERENCE}` is missing")))?;
+    state.reference = reference
+        .to_vec2::<f64>()?
+        .iter()
+        .filter_map(|row| Some(LogProbs { chosen: *row.first()?, rejected: *row.get(1)? }))
+        .collect();
     let values = |part: &str, name: &str| -> Result<Vec<f32>> {
         let tensor = tensors
             .get(&format!("{part}.{name}"))

@@ -396,7 +396,7 @@ impl<'a> Trainer<'a> {
         metrics.num_tokens = self.num_tokens;
         metrics.alarms = config.alarms.check(&metrics);
         self.optimiser.step(&gradients, metrics.learning_rate)?;
-        Ok(metrics)
+        Ok(metrics.rounded())
     }
 
     /// Finite gradients at every step; at the first, loss ln 2 and rewards 0 and a gradient for

@@ -87,6 +87,36 @@ impl Default for AlarmBounds {
     }
 }
 
+/// Significant digits of a metric.
+const DIGITS: usize = 12;
+
+impl StepMetrics {
+    /// The same with every number at twelve significant digits. JSON may bring a number back with
+    /// another last bit; rounded, what is read equals what was written, so the files of a resumed
+    /// run equal those of an uninterrupted one.
+    pub fn rounded(mut self) -> Self {
+        for value in [
+            &mut self.epoch,
+            &mut self.loss,
+            &mut self.preference_loss,
+            &mut self.nll_loss,
+            &mut self.rewards_chosen,
+            &mut self.rewards_rejected,
+            &mut self.rewards_margins,
+            &mut self.rewards_accuracies,
+            &mut self.logps_chosen,
+            &mut self.logps_rejected,
+            &mut self.chosen_fall,
+            &mut self.saturated,
+            &mut self.grad_norm,
+            &mut self.learning_rate,
+        ] {
+            *value = format!("{:.*e}", DIGITS - 1, *value).parse().unwrap_or(*value);
+        }
+        self
+    }
+}
+
 impl AlarmBounds {
     /// The alarms that a step sets off.
     pub fn check(&self, metrics: &StepMetrics) -> Vec<Alarm> {
@@ -204,7 +234,10 @@ impl MetricsLog {
     /// Reads a log; a last line cut short by a crash is left out.
     pub fn read(path: &Path) -> Result<Vec<StepMetrics>> {
         match std::fs::read_to_string(path) {
-            Ok(text) => Ok(text.lines().map_while(|l| serde_json::from_str(l).ok()).collect()),
+            Ok(text) => Ok(text
+                .lines()
+                .map_while(|l| serde_json::from_str(l).ok().map(StepMetrics::rounded))
+                .collect()),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(e) => Err(TrainError::io("read", path, e)),
         }

@@ -142,8 +142,11 @@ fn accumulated_gradients_are_those_of_the_large_batch() {
     for micro in [1, 2] {
         let (parts, metrics) = gradient(micro);
         assert!((metrics.loss - whole_metrics.loss).abs() < 1e-12);
-        for (a, b) in parts.iter().flatten().zip(whole.iter().flatten()) {
-            assert!((a - b).abs() <= 1e-6 * b.abs() + 1e-9, "{a} and {b}");
+        for (part, whole) in parts.iter().zip(&whole) {
+            let largest = whole.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+            for (a, b) in part.iter().zip(whole) {
+                assert!((a - b).abs() <= 1e-6 * largest, "{a} and {b} beside {largest}");
+            }
         }
     }
 }
@@ -266,15 +269,11 @@ fn another_run_or_a_damaged_checkpoint_is_not_resumed() {
     assert!(matches!(run(&other, &pairs, true), Err(TrainError::OtherRun { .. })));
     assert!(matches!(run(&config, &pairs[1..], true), Err(TrainError::OtherRun { .. })));
     let checkpoint = dir.path().join("checkpoints/step-00000004");
-    let state = file(&checkpoint, "state.json");
-    let mut json: serde_json::Value = serde_json::from_slice(&state).unwrap();
-    for pair in json["reference"].as_array_mut().unwrap() {
-        pair["chosen"] = serde_json::json!(pair["chosen"].as_f64().unwrap() + 1.0);
-    }
-    std::fs::write(checkpoint.join("state.json"), json.to_string()).unwrap();
+    let (mut state, slots) = lode_trainer::checkpoint::load(&checkpoint).unwrap();
+    state.reference.iter_mut().for_each(|r| r.chosen += 1.0);
+    lode_trainer::checkpoint::save(&dir.path().join("checkpoints"), &state, &slots, 2).unwrap();
     let stale = run(&config, &pairs, true).unwrap_err().to_string();
     assert!(stale.contains("is off by"), "{stale}");
-    std::fs::write(checkpoint.join("state.json"), state).unwrap();
     let mut tensors = file(&checkpoint, "state.safetensors");
     let last = tensors.len() - 1;
     tensors[last] ^= 1;
