@@ -226,7 +226,7 @@ pub(super) fn resolve(
             let mut letters = String::new();
             for question in questions {
                 let Answer::Entity(entity) = answer(answers, *question)? else { return None };
-                letters.extend(initials(world.name(*entity)).chars());
+                letters.push_str(&initials(world.name(*entity)));
             }
             Check::Acrostic(letters)
         }

@@ -407,8 +407,7 @@ impl Writer<'_, '_> {
     /// that both paragraphs agree on it.
     fn group_is_weak(&self, entity: EntityId, attrs: &[AttrId]) -> bool {
         attrs.iter().any(|attr| {
-            self.trap(TrapKind::Superseded, FactRef { entity, attr: *attr })
-                .is_some_and(|trap| weak_first(trap))
+            self.trap(TrapKind::Superseded, FactRef { entity, attr: *attr }).is_some_and(weak_first)
         })
     }
 
