@@ -1,5 +1,7 @@
 //! A bundle as a whole: written, signed, read, audited; and every way to damage it from outside.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on says so by panicking
+
 mod common;
 
 use std::{

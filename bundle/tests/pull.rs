@@ -1,5 +1,7 @@
 //! Pulling: from an honest source, a broken connection, and sources that lie.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on says so by panicking
+
 mod common;
 
 use std::{

@@ -5,6 +5,8 @@
 //! committing [`Writer`], and prints an index only once it is durable; the parent kills it after a
 //! random number of lines, or lets it die at a named point, and looks at what is left.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on says so by panicking
+
 use std::{
     cell::RefCell,
     io::{BufRead, BufReader, Write},

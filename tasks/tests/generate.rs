@@ -1,5 +1,7 @@
 //! Generation: the same bytes for the same seed, every proof on many seeds, and clear errors.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on says so by panicking
+
 use std::collections::BTreeSet;
 
 use lode_proto::{

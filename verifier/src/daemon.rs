@@ -233,6 +233,11 @@ fn open_book(folder: &Path) -> Result<(SledLog, Book), LogError> {
     Ok((log, book))
 }
 
+/// A reason within the limit of texts in messages: no character takes more than four bytes.
+fn shorten(text: &str) -> String {
+    text.chars().take(MAX_TEXT_BYTES / 4).collect()
+}
+
 fn random() -> Result<Hash, VerifierError> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| VerifierError::Random(error.to_string()))?;
@@ -355,8 +360,7 @@ impl Verifier {
             let verdict = match checked {
                 Ok(verdict) => verdict,
                 Err(error) => {
-                    let mut reason = error.to_string();
-                    reason.truncate(reason.floor_char_boundary(MAX_TEXT_BYTES));
+                    let reason = shorten(&error.to_string());
                     (self.events)(Event::Inconclusive { job: id, reason: reason.clone() });
                     let request = VerifyRequest::Inconclusive { job: id, reason };
                     return self.hand_in("inconclusive", request).await;
@@ -444,8 +448,8 @@ impl Verifier {
         Ok(())
     }
 
-    async fn refuse(&self, job: &CoSignJob, mut reason: String) -> Result<(), VerifierError> {
-        reason.truncate(reason.floor_char_boundary(MAX_TEXT_BYTES));
+    async fn refuse(&self, job: &CoSignJob, reason: String) -> Result<(), VerifierError> {
+        let reason = shorten(&reason);
         tracing::error!(epoch = job.epoch, %reason, "the bundle is not signed");
         (self.events)(Event::Refused { epoch: job.epoch, reason: reason.clone() });
         let request = VerifyRequest::RefuseCoSign { manifest: job.manifest, reason };
