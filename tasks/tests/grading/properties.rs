@@ -92,9 +92,10 @@ proptest! {
         for (at, kind, byte) in wounds {
             let at = at % bytes.len().max(1);
             match kind {
-                0 => { bytes.remove(at); }
-                1 => bytes.insert(at, byte),
-                2 => bytes[at] = byte,
+                // Earlier wounds may have left nothing to take or to change.
+                0 if at < bytes.len() => { bytes.remove(at); }
+                2 if at < bytes.len() => bytes[at] = byte,
+                0..=2 => bytes.insert(at, byte),
                 _ => bytes.truncate(at.max(1)),
             }
         }
