@@ -3,13 +3,16 @@
 //! The proofs read the task and its key, never the world they were made from: the solver runs on
 //! the key's statements, which are those that the paragraphs were rendered from.
 
+use lode_proto::attempt::Finish;
+
 use crate::{
     check,
+    grade::Grader,
     lint::{self, Fault},
     query::{Cell, Evaluator, cell_of},
     types::{
-        Answer, AnswerKey, Check, Consequence, FactRef, Scope, StatementKind, Task, TraceNeed,
-        Trap, TrapKind, TrapRole, Value,
+        Answer, AnswerKey, Consequence, FactRef, FailureClass, Reason, Scope, StatementKind, Task,
+        TraceNeed, Trap, TrapKind, TrapRole, TrapStatus, Value,
     },
 };
 
@@ -98,18 +101,19 @@ pub fn prove(task: &Task, key: &AnswerKey) -> Result<(), Violation> {
     let truth = solve::read(&key.document, &task.roster, &task.attributes, None)?;
     gold(task, key, &truth)?;
     facts(task, key, &truth)?;
+    let grader = Grader::new(task, key);
     let mut binding = 0;
     for (number, trap) in (1..).zip(&key.traps) {
-        let wrong = prove_trap(number, trap, task, key)?;
-        binding += usize::from(trap.role == TrapRole::Binding);
+        prove_trap(number, trap, task, key)?;
         if trap.role == TrapRole::Binding {
-            trapped_witness(number, task, key, &wrong)?;
+            binding += 1;
+            trapped_witness(number, &grader, key)?;
         }
     }
     if binding == 0 {
         return Err(Violation::NoTrap);
     }
-    witness(task, key)?;
+    witness(&grader, key)?;
     if key.guess_floor_ppb > MAX_GUESS_FLOOR_PPB {
         return Err(Violation::GuessFloor { ppb: key.guess_floor_ppb });
     }
@@ -171,13 +175,8 @@ fn facts(task: &Task, key: &AnswerKey, truth: &Reading) -> Result<(), Violation>
     if all && sorted && key.facts.len() == known { Ok(()) } else { Err(Violation::Facts) }
 }
 
-/// What a caught reader derives: the answers; checks are compared in the consequences.
-fn prove_trap(
-    number: u16,
-    trap: &Trap,
-    task: &Task,
-    key: &AnswerKey,
-) -> Result<Vec<Answer>, Violation> {
+/// A caught reader derives exactly what the key says.
+fn prove_trap(number: u16, trap: &Trap, task: &Task, key: &AnswerKey) -> Result<(), Violation> {
     let place = Violation::TrapPlace { trap: number };
     let paragraph = *trap.wrong_paragraphs.first().ok_or(place.clone())?;
     let all = trap.wrong_paragraphs.iter().all(|at| holds_trap(*at, trap, key));
@@ -190,7 +189,6 @@ fn prove_trap(
     let caught = solve::read(&key.document, &task.roster, &task.attributes, Some(fall))?;
     let evaluator = Evaluator { table: &caught.table, attributes: &task.attributes };
     let path = Violation::TrapPath { trap: number };
-    let mut answers = Vec::with_capacity(key.gold.len());
     let mut found = 0;
     for (question, gold) in (1_u16..).zip(&key.gold) {
         let answer = evaluator.answer(&gold.query).map_err(|_| path.clone())?;
@@ -204,7 +202,6 @@ fn prove_trap(
                 return Err(path);
             }
         }
-        answers.push(answer);
     }
     let said = trap.consequences.iter().filter(|c| matches!(c, Consequence::Answer { .. })).count();
     let differ = trap.consequences.iter().all(|consequence| match consequence {
@@ -220,7 +217,7 @@ fn prove_trap(
     if trap.consequences.is_empty() != (trap.role == TrapRole::Bait) {
         return Err(Violation::TrapRole { trap: number });
     }
-    Ok(answers)
+    Ok(())
 }
 
 /// Whether a paragraph makes the statement that the trap consists of.
@@ -262,59 +259,42 @@ pub(super) fn is_trap(statement: &crate::types::Statement, trap: &Trap, key: &An
     }
 }
 
-fn witness(task: &Task, key: &AnswerKey) -> Result<(), Violation> {
-    let artifact = artifact_of(&key.witness)
-        .ok_or_else(|| Violation::Witness("it has no artifact".to_owned()))?;
-    for (number, constraint) in (1..).zip(&key.constraints) {
-        if !check::holds(&constraint.check, artifact) {
-            let why = check::explain(&constraint.check, artifact);
-            return Err(Violation::Witness(format!("constraint {number}: {why}")));
-        }
+/// The witness passes as any attempt would have to.
+fn witness(grader: &Grader<'_>, key: &AnswerKey) -> Result<(), Violation> {
+    let verdict = grader.grade(key.witness.as_bytes(), Finish::Stop);
+    match verdict.failure {
+        None => Ok(()),
+        Some(class) => Err(Violation::Witness(told(class, &verdict.reasons))),
     }
-    if key.witness.len() > usize::try_from(task.max_completion_bytes).unwrap_or(usize::MAX) {
-        return Err(Violation::Witness("it is longer than a completion may be".to_owned()));
-    }
-    Ok(())
 }
 
-/// The trapped witness holds every check of its path and breaks the truth.
-fn trapped_witness(
-    number: u16,
-    task: &Task,
-    key: &AnswerKey,
-    answers: &[Answer],
-) -> Result<(), Violation> {
-    let fault = |why: &str| Violation::TrappedWitness { trap: number, why: why.to_owned() };
-    let text = key
-        .trapped
-        .iter()
-        .find(|trapped| trapped.trap == number)
-        .map(|trapped| trapped.text.as_str())
-        .ok_or_else(|| fault("there is none"))?;
-    let artifact = artifact_of(text).ok_or_else(|| fault("it has no artifact"))?;
-    let trap =
-        key.traps.get(usize::from(number) - 1).ok_or_else(|| fault("there is no such trap"))?;
-    let wrong_check = |constraint: u16| {
-        trap.consequences.iter().find_map(|consequence| match consequence {
-            Consequence::Check { constraint: c, check } if *c == constraint => Some(check),
-            _ => None,
-        })
-    };
-    let mut breaks = answers.iter().zip(&key.gold).any(|(answer, gold)| *answer != gold.answer);
-    for (constraint, known) in (1..).zip(&key.constraints) {
-        let own: &Check = wrong_check(constraint).unwrap_or(&known.check);
-        if !check::holds(own, artifact) {
-            return Err(fault(&check::explain(own, artifact)));
+/// The trapped witness holds every check of its path, and fails by this trap.
+fn trapped_witness(number: u16, grader: &Grader<'_>, key: &AnswerKey) -> Result<(), Violation> {
+    let fault = |why: String| Violation::TrappedWitness { trap: number, why };
+    let trapped = key.trapped.iter().find(|trapped| trapped.trap == number);
+    let text = trapped.map_or("", |trapped| trapped.text.as_str());
+    let artifact = artifact_of(text).ok_or_else(|| fault("it has no artifact".to_owned()))?;
+    let consequences = key.traps.get(usize::from(number) - 1).map(|trap| &trap.consequences);
+    for consequence in consequences.into_iter().flatten() {
+        if let Consequence::Check { check, .. } = consequence
+            && !check::holds(check, artifact)
+        {
+            return Err(fault(check::explain(check, artifact)));
         }
-        breaks |= !check::holds(&known.check, artifact);
     }
-    if !breaks {
-        return Err(fault("it would pass"));
+    let verdict = grader.grade(text.as_bytes(), Finish::Stop);
+    let caught =
+        verdict.traps.iter().any(|trap| trap.trap == number && trap.status == TrapStatus::Caught);
+    match verdict.failure {
+        Some(FailureClass::Trap) if caught => Ok(()),
+        Some(class) => Err(fault(told(class, &verdict.reasons))),
+        None => Err(fault("it would pass".to_owned())),
     }
-    if task.questions.len() != answers.len() {
-        return Err(fault("it does not answer every question"));
-    }
-    Ok(())
+}
+
+fn told(class: FailureClass, reasons: &[Reason]) -> String {
+    let first = reasons.first().map_or("", |reason| reason.text.as_str());
+    format!("it fails as {class:?}: {first}")
 }
 
 fn artifact_of(completion: &str) -> Option<&str> {
