@@ -286,6 +286,25 @@ fn a_verifier_that_is_the_miner_is_found() {
 }
 
 #[test]
+fn one_account_with_two_verifiers_is_found() {
+    let mut world = World::new(2);
+    let (network, account) = (world.keys.network, crate::common::key(99));
+    for place in 0..2 {
+        let verifier = world.keys.verifiers[place].clone();
+        let binding = lode_proto::mine::AccountBinding { node: verifier.public() };
+        let account = Some(
+            lode_proto::envelope::Envelope::seal(&binding, network, &account, 1).expect("seals"),
+        );
+        let join = lode_proto::verify::VerifyRequest::Join { account, software: "t".into() };
+        let sender = verifier.public();
+        let joins = &world.record.verifier_joins;
+        let at = joins.iter().position(|one| one.sender == sender).expect("there");
+        world.record.verifier_joins[at] = world.keys.seal(&verifier, &join);
+    }
+    found(&world, Check::Verifier, "one account runs two verifiers");
+}
+
+#[test]
 fn a_ground_secret_or_beacon_is_found() {
     let mut world = World::new(2);
     world.record.secret = Hash::of(b"another secret");

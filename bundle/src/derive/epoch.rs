@@ -109,6 +109,10 @@ fn verifiers(
             fail(format!("verifier {} is not on the network's list", key.short()));
         }
     }
+    let accounts: BTreeSet<&PublicKey> = verifiers.values().collect();
+    if accounts.len() < verifiers.len() {
+        fail("one account runs two verifiers; together they would be a quorum".into());
+    }
     if verifiers.len() > genesis.verifiers as usize {
         let (got, limit) = (verifiers.len(), genesis.verifiers);
         fail(format!("the epoch has {got} verifiers, the network allows {limit}"));
