@@ -76,7 +76,7 @@ pub(super) fn mining(state: &mut State, record: &Record) -> Result<Vec<Due>, Cor
             });
             let entry = LedgerEntry::Sealed { epoch: epoch.number, counter, task: None, outcome };
             log(state, &entry)?;
-            Ok(vec![Due::Epoch])
+            Ok(vec![Due::Task(counter), Due::Epoch])
         }
         Event::LeaseIssued { counter, task, miner, policy, deadline_ms, sequence } => {
             heard(state, *miner, *sequence);
@@ -342,5 +342,5 @@ pub(super) fn settled(
         hold(state, &miner, lease, false);
     }
     log(state, &LedgerEntry::Sealed { epoch: number, counter, task, outcome: outcome.clone() })?;
-    Ok(vec![Due::Epoch])
+    Ok(vec![Due::Task(counter), Due::Epoch])
 }

@@ -154,16 +154,21 @@ impl Core {
             genesis: self.context.genesis_envelope.clone(),
             last_sequence: envelope.sequence,
         });
-        if known.is_some_and(|miner| miner.policies.get(&policy) == Some(card)) {
-            return Ok(Ok(Handled::reply(reply)));
+        if let Some(first) = known.and_then(|miner| miner.policies.get(&policy)) {
+            // Receipts and bundles quote the first card of a policy. Another version of the engine
+            // makes no difference to them; anything else would.
+            let same = PolicyCard { engine: first.engine.clone(), ..card.clone() } == *first;
+            return Ok(if same {
+                Ok(Handled::reply(reply))
+            } else {
+                Err(Refusal::NotAdmitted(
+                    "this policy was joined with another card (model, parameters or licences) \
+                     before; keep to the first"
+                        .into(),
+                ))
+            });
         }
         if let Some(miner) = known {
-            // Receipts quote the card's parameter count, so a card of a policy is final.
-            if miner.policies.contains_key(&policy) {
-                return Ok(Err(Refusal::NotAdmitted(
-                    "this policy was joined with another card before; keep to the first".into(),
-                )));
-            }
             let held = miner.policies.len() as u64;
             let limit = limits::MAX_POLICIES_PER_MINER as u64;
             if let Err(refusal) = over("the number of your policies", held + 1, limit) {

@@ -182,6 +182,12 @@ impl Core {
         &self.context
     }
 
+    /// Tasks held in memory to be leased.
+    #[must_use]
+    pub fn cached_tasks(&self) -> usize {
+        self.volatile.generated.len()
+    }
+
     /// When time alone next changes something, on the log's clock.
     #[must_use]
     pub fn next_deadline_ms(&self) -> Option<u64> {

@@ -94,6 +94,18 @@ impl Machine {
         let now = self.clock.now();
         let decision = self.core.resume(now)?;
         self.decided(decision, Asker::Nobody).await?;
+        self.publish_status_now();
+        let result = self.serve(&mut jobs, &mut commands, &mut stop).await;
+        self.publish_status_now();
+        result
+    }
+
+    async fn serve(
+        &mut self,
+        jobs: &mut mpsc::Receiver<Job>,
+        commands: &mut mpsc::Receiver<(Command, CommandReply)>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<(), RunError> {
         loop {
             self.campaign().await?;
             let deadline = self.next_wake();
@@ -118,7 +130,7 @@ impl Machine {
                     self.step(Input::Tick, Asker::Nobody).await?;
                 }
                 _ = &mut self.training, if self.over() => {
-                    return self.say_farewell(&mut jobs).await;
+                    return self.say_farewell(jobs).await;
                 }
             }
             self.publish_status();
@@ -263,9 +275,12 @@ impl Machine {
     }
 
     fn publish_status(&mut self) {
-        if self.status_due.is_none_or(|due| due > tokio::time::Instant::now()) {
-            return;
+        if self.status_due.is_some_and(|due| due <= tokio::time::Instant::now()) {
+            self.publish_status_now();
         }
+    }
+
+    fn publish_status_now(&mut self) {
         self.status_due = None;
         let status = Status::of(self.core.state(), self.clock.now().ms);
         if let Err(error) = write_json(&self.data.join(STATUS_FILE), &status) {

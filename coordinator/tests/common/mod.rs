@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use lode_bundle::{
     audit::{AuditOptions, Signatures},
     engine::{BuiltinEngine, Engine},
+    error::BundleError,
     pull::{self, ChunkSource, PullOptions},
 };
 use lode_coordinator::{
@@ -37,6 +38,7 @@ use lode_proto::{
     manifest::BundleSignature,
     mine::{Lease, MineReply, MineRequest, NoWork},
     policy::{Policy, PolicyCard, Sampling},
+    refusal::Refusal,
     seed,
     task::{DomainRef, Profile, TaskSpec},
     verify::{GradeJob, JobVerdict, VerdictCommit, VerdictReveal, VerifyReply, VerifyRequest},
@@ -197,8 +199,9 @@ fn completion(witness: &str, index: u32) -> Vec<u8> {
     }
 }
 
+/// The attempts at a task; all wrong where its witness is not known.
 pub fn attempts(lease: &Lease, witnesses: &Witnesses) -> Vec<Attempt> {
-    let witness = witnesses.lock().expect("lock").get(&lease.task_id).expect("generated").clone();
+    let witness = witnesses.lock().expect("lock").get(&lease.task_id).cloned().unwrap_or_default();
     (0..lease.attempt_seeds.len() as u32)
         .map(|index| Attempt {
             lease: lease.id,
@@ -229,6 +232,11 @@ pub async fn mine(
         let lease = match client.call(&MineRequest::Lease { policy }).await.expect("asks") {
             MineReply::Lease(lease) => lease,
             MineReply::NoWork { reason: NoWork::Finished, .. } => return receipts,
+            // Leases whose replies were lost in a kill; they run out.
+            MineReply::Refused(Refusal::TooManyLeases { .. }) => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                continue;
+            }
             MineReply::NoWork { retry_after_ms, .. } => {
                 tokio::time::sleep(Duration::from_millis(retry_after_ms)).await;
                 continue;
@@ -319,9 +327,14 @@ pub async fn verify(folder: &Path, key: u8, network: NetworkId, addresses: &[Str
                 let source = FromCoordinator(handle.clone(), target.clone());
                 let out = folder.join("audit");
                 std::fs::create_dir_all(&out).expect("folder");
-                pull::pull(&source, &job.name, &out, &BuiltinEngine, &options, &|_| {})
-                    .await
-                    .expect("the bundle holds");
+                let pulled =
+                    pull::pull(&source, &job.name, &out, &BuiltinEngine, &options, &|_| {}).await;
+                match pulled {
+                    Ok(_) => {}
+                    // The coordinator was killed meanwhile, which says nothing about the bundle.
+                    Err(BundleError::Source(_)) => continue,
+                    Err(error) => panic!("the bundle does not hold: {error}"),
+                }
                 let signature = BundleSignature { manifest: job.manifest, epoch: job.epoch };
                 VerifyRequest::CoSign(client.caller().seal(&signature).await.expect("seals"))
             }

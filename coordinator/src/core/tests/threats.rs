@@ -272,3 +272,41 @@ fn poison_task_that_fails_every_miner() {
     assert_eq!(outcome(&world, &last.expect("a lease")), Outcome::Unanswered { leases });
     check(&world);
 }
+
+#[test]
+fn a_card_is_final_but_for_the_engine_that_runs_it() {
+    let mut world = World::opened(Target::default());
+    let mut client = joined(&mut world, 1);
+    let mut join = |card: lode_proto::policy::PolicyCard| {
+        let software = "test".into();
+        client
+            .mine(&mut world, &MineRequest::Join { account: None, card: Box::new(card), software })
+    };
+    let upgraded = join(lode_proto::policy::PolicyCard { engine: "test/1".into(), ..card() });
+    assert!(matches!(upgraded, MineReply::Joined { .. }), "{upgraded:?}");
+    let larger = join(lode_proto::policy::PolicyCard { parameters: 70_000_000_000, ..card() });
+    assert!(matches!(larger, MineReply::Refused(Refusal::NotAdmitted(_))), "{larger:?}");
+    for number in 1..limits::MAX_POLICIES_PER_MINER as u32 {
+        let mut other = card();
+        other.policy.sampling.temperature_milli = number;
+        assert!(matches!(join(other), MineReply::Joined { .. }));
+    }
+    let mut other = card();
+    other.policy.sampling.temperature_milli = 1_000_000;
+    assert!(matches!(join(other), MineReply::Refused(Refusal::OverLimit { .. })));
+}
+
+#[test]
+fn settled_tasks_leave_nothing_in_the_caches() {
+    let mut verifiers = three([Manner::Honest; 3]);
+    let mut world = World::opened_with(Target::default(), &mut verifiers);
+    let mut client = joined(&mut world, 1);
+    for _ in 0..5 {
+        let lease = client.lease(&mut world);
+        client.hand_in(&mut world, &attempts_of(&lease, "x"));
+        settle(&mut world, &mut verifiers, &lease);
+        world.perform_all();
+    }
+    let ahead = limits::GENERATE_AHEAD as usize;
+    assert_eq!(world.core.cached_tasks(), ahead, "those for the next leases, and no others");
+}
