@@ -5,15 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use lode_proto::{
-    attempt::Finish,
-    id::Hash,
-    task::{DomainRef, TaskSpec},
-};
+use lode_proto::{id::Hash, task::DomainRef};
 use lode_tasks::{
-    family::{DomainError, Family, GenerateError, Library},
-    grade, longdoc,
-    types::{AnswerKey, Task, Verdict},
+    family::{DomainError, Family, Library, family},
+    types::Task,
 };
 
 /// The task engine, as writer and auditor use it. Every answer is a pure function of its inputs.
@@ -39,30 +34,9 @@ pub trait Engine: Sync {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BuiltinEngine;
 
-/// The family of long documents.
-struct Longdoc;
-
-impl Family for Longdoc {
-    fn name(&self) -> &'static str {
-        longdoc::NAME
-    }
-
-    fn generate(
-        &self,
-        spec: &TaskSpec,
-        library: &Library,
-    ) -> Result<(Task, AnswerKey), GenerateError> {
-        longdoc::generate(spec, library)
-    }
-
-    fn grade(&self, task: &Task, key: &AnswerKey, completion: &[u8], finish: Finish) -> Verdict {
-        Verdict { rules: grade::grade(task, key, completion, finish), judge: None }
-    }
-}
-
 impl Engine for BuiltinEngine {
     fn family(&self, name: &str) -> Option<&dyn Family> {
-        (name == longdoc::NAME).then_some(&Longdoc as &dyn Family)
+        family(name)
     }
 
     fn library(

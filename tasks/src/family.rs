@@ -1,6 +1,6 @@
 //! Task families and what they read: domain files and inputs, by content hash.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
 use lode_proto::{
     attempt::Finish,
@@ -10,6 +10,7 @@ use lode_proto::{
 
 use crate::{
     domain::Domain,
+    longdoc::Longdoc,
     types::{AnswerKey, Task, Verdict},
 };
 
@@ -33,7 +34,7 @@ pub enum GenerateError {
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
     /// No such family in this build.
-    #[error("unknown task family {0:?}: this build knows {known}", known = "longdoc")]
+    #[error("unknown task family {0:?}: this build knows {known}", known = known_families())]
     UnknownFamily(String),
     /// Made by another version of the engine.
     #[error("task engine version {asked} was asked for, this build has {have}")]
@@ -152,6 +153,19 @@ pub trait Family: Send + Sync {
     fn grade(&self, task: &Task, key: &AnswerKey, completion: &[u8], finish: Finish) -> Verdict;
 }
 
+/// Every family of this build.
+const FAMILIES: [&dyn Family; 1] = [&Longdoc];
+
+/// The family of that name, `None` where this build has none.
+#[must_use]
+pub fn family(name: &str) -> Option<&'static dyn Family> {
+    FAMILIES.into_iter().find(|family| family.name() == name)
+}
+
+fn known_families() -> String {
+    FAMILIES.map(Family::name).join(", ")
+}
+
 /// Domain files and inputs by content hash: all that generation reads besides the specification.
 #[derive(Debug, Clone, Default)]
 pub struct Library {
@@ -193,13 +207,19 @@ impl Library {
         Ok(DomainRef { name: name.to_owned(), hash })
     }
 
-    /// Reads, checks and adds a domain file from disk.
+    /// Checks and adds a domain file that a caller has read, or failed to read, from `path`:
+    /// `library.add_read(path, std::fs::read(path))`. Nothing is read here; the path gives the
+    /// domain its name, and both give the error its words.
     ///
     /// # Errors
-    /// Where the file cannot be read, or is no usable domain.
-    pub fn add_file(&mut self, path: &Path) -> Result<DomainRef, DomainError> {
+    /// Where the file could not be read, or is no usable domain.
+    pub fn add_read(
+        &mut self,
+        path: &Path,
+        read: io::Result<Vec<u8>>,
+    ) -> Result<DomainRef, DomainError> {
         let name = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
-        let bytes = std::fs::read(path).map_err(|error| DomainError::Unreadable {
+        let bytes = read.map_err(|error| DomainError::Unreadable {
             path: path.display().to_string(),
             message: error.to_string(),
         })?;

@@ -16,6 +16,7 @@ mod artifact;
 mod constrain;
 mod document;
 mod example;
+mod family;
 mod phrase;
 mod plan;
 mod prove;
@@ -43,6 +44,7 @@ use crate::{
     },
 };
 
+pub use family::Longdoc;
 use plan::{Layout, Plan};
 pub use prove::{MAX_GUESS_FLOOR_PPB, Violation, prove};
 pub use solve::Unreadable;

@@ -254,6 +254,7 @@ fn bad_specifications_are_refused_in_plain_words() {
     };
     let family = refuse(&|spec| spec.family = "chess".into());
     assert!(matches!(&family, GenerateError::UnknownFamily(name) if name == "chess"));
+    assert!(family.to_string().ends_with("this build knows longdoc"), "{family}");
     let version = refuse(&|spec| spec.engine_version = 9);
     assert!(matches!(version, GenerateError::EngineVersion { asked: 9, .. }));
     let profile = refuse(&|spec| spec.profile = Profile::Hard);
@@ -314,6 +315,6 @@ fn corrupt_domain_files_say_what_is_wrong_and_where() {
     let large = Library::default().add("companies", &large).expect_err("too large");
     assert!(matches!(large, DomainError::TooLarge { .. }), "{large}");
     let path = std::path::Path::new("no/such/companies.toml");
-    let missing = Library::default().add_file(path).expect_err("no file");
+    let missing = Library::default().add_read(path, std::fs::read(path)).expect_err("no file");
     assert!(missing.to_string().contains("no/such/companies.toml"), "{missing}");
 }

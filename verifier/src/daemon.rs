@@ -186,7 +186,7 @@ pub async fn run(
     }
     let mut library = Library::builtin()?;
     for path in &config.domains {
-        library.add_file(path)?;
+        library.add_read(path, std::fs::read(path))?;
     }
     let (key, _made) = Keystore::open(&config.data)?.get_or_create(KeyKind::Node)?;
     let (log, book) = open_book(&config.data.join("book"))?;

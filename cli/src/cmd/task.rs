@@ -30,7 +30,7 @@ pub(crate) fn template(profile: &str, domain: &str) -> anyhow::Result<(TaskTempl
     let mut library = Library::builtin()?;
     let path = Path::new(domain);
     let domain = if path.extension().is_some() || path.components().count() > 1 {
-        library.add_file(path)?
+        library.add_read(path, std::fs::read(path))?
     } else {
         library.named(domain)?
     };

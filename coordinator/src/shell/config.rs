@@ -1,6 +1,6 @@
 //! The coordinator's configuration, `deploy/coordinator.example.toml` with a comment for each key.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lode_node::transport::Multiaddr;
 use lode_proto::{
@@ -218,7 +218,8 @@ impl CoordinatorConfig {
         let campaign = &self.campaign;
         let is_file = campaign.domain.ends_with(".toml");
         let domain = if is_file {
-            library.add_file(campaign.domain.as_ref())
+            let path = Path::new(&campaign.domain);
+            library.add_read(path, std::fs::read(path))
         } else {
             library.named(&campaign.domain)
         };
