@@ -11,6 +11,11 @@
 //! [`crate::types::Task::cue`] leaves off, and it has no room for free thinking: a policy that
 //! thinks first runs without it.
 //!
+//! A trace without compute steps counts its ids up. With them a line has any id of its kind, since
+//! counting three kinds at once is beyond a grammar of a reasonable size; the parser gives a
+//! repeated id a meaning, so whatever is written under the grammar can be read, as far as the
+//! task's limit on bytes allows.
+//!
 //! Each line is one terminal: its parts are a regular language, and a lexer that takes the longest
 //! match cannot run past the end of a slot into the words after it.
 

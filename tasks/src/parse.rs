@@ -8,8 +8,14 @@
 //! [`crate::types::Task::cue`] is read as if the model had written it. Everything before the last
 //! line that is `<trace>` is free thinking. A step whose sentence is not one of the task's trace
 //! sentences is kept as [`StepBody::Unread`]: it supports nothing, but the attempt can be read.
-//! Whatever breaks the frame (a line of the trace without an id, an id given twice, a question
-//! answered twice, text after the artifact) is a [`ParseError`] with its byte offset.
+//! Whatever breaks the frame (a line of the trace without an id, a question answered twice, text
+//! after the artifact) is a [`ParseError`] with its byte offset.
+//!
+//! An id may be given again: each line is a step of its own, and a reference means the last step of
+//! that id before it. So any trace says exactly what it would say with fresh ids on every line, and
+//! an id used again hides nothing: the earlier step keeps its citation, its recomputation and its
+//! claim, each graded. Numbering is no part of the task, and a grammar that counts three kinds of
+//! ids at once would need a rule for every triple of counts.
 //!
 //! Time is linear in the length of the completion and every part of the result is bounded.
 
@@ -96,7 +102,7 @@ impl Parsed {
 /// One line of the trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// `e1`, `c1`, `r1`.
+    /// `e1`, `c1`, `r1`. Several steps may have the same.
     pub id: StepId,
     /// Byte offset of its line in [`Parsed::text`].
     pub at: usize,
@@ -120,7 +126,7 @@ pub enum StepBody {
         /// As written, thousandths.
         result: i64,
     },
-    /// `e1 is superseded`
+    /// `e1 is superseded`: the last step of that id before this one.
     Revise(StepId),
     /// Something else: it supports nothing.
     Unread,
@@ -129,7 +135,7 @@ pub enum StepBody {
 /// An argument of a compute step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Argument {
-    /// The number of an earlier step.
+    /// The number of the last step of that id before this one.
     Step(StepId),
     /// A literal, thousandths.
     Number(i64),

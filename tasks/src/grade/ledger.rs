@@ -1,7 +1,8 @@
 //! What a trace states: each step by itself, then the facts that are left standing.
 //!
 //! A step is *live* unless a later revise step withdraws it. Where several live steps state the
-//! same fact, the last one counts: it replaces the others.
+//! same fact, the last one counts: it replaces the others. An id names the last step before the one
+//! that refers to it; an earlier step of the same id stays what it is, live and graded.
 
 use super::{answers::in_unit, index::TaskIndex};
 use crate::{
@@ -145,7 +146,7 @@ struct Before<'a> {
 
 impl Before<'_> {
     fn find(&self, id: StepId) -> Option<usize> {
-        self.steps.iter().position(|step| step.id == id)
+        self.steps.iter().rposition(|step| step.id == id)
     }
 
     fn entry(&self, id: StepId) -> Option<&Entry> {

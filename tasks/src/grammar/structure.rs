@@ -129,8 +129,8 @@ impl<'a> Terms<'a> {
     }
 
     /// Steps with their line breaks. Without compute steps the ids run from `e1`. With them any
-    /// step and any id may stand anywhere: how many of the steps are extracts, and whether an id
-    /// occurs twice, is for the parser and the grader to find.
+    /// step and any id may stand anywhere, also twice: the parser says what that means, and how
+    /// many of the steps are extracts is for the grader to count.
     fn trace(&self, first_id: bool) -> Vec<Node> {
         let rules = &self.task.trace;
         let fact = self.fact();

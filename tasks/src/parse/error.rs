@@ -1,7 +1,5 @@
 //! Why a completion cannot be read.
 
-use crate::types::StepId;
-
 /// What broke the format, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("byte {at}: {fault}")]
@@ -38,9 +36,6 @@ pub enum ParseFault {
     /// A line of the trace that has no step id.
     #[error("a line of the trace must begin with a step id such as \"e1: \"")]
     NoStepId,
-    /// An id given twice.
-    #[error("step {0} occurs twice")]
-    StepTwice(StepId),
     /// More steps than the task allows.
     #[error("the trace has more than {0} steps")]
     TooManySteps(usize),

@@ -1,6 +1,6 @@
 //! The lines of a trace.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::ops::Range;
 
 use lode_proto::limits::MAX_TRACE_STEPS;
 
@@ -22,7 +22,6 @@ pub(super) fn read(
 ) -> Result<Vec<Step>, (usize, ParseFault)> {
     let most = usize::from(task.trace.max_steps).min(MAX_TRACE_STEPS);
     let mut steps = Vec::new();
-    let mut seen = BTreeSet::new();
     for line in lines(text, trace.clone()) {
         let range = trimmed(line.start, line.text);
         if range.is_empty() {
@@ -38,9 +37,6 @@ pub(super) fn read(
         let Some(rest) = body.get(length..).and_then(|rest| rest.strip_prefix(':')) else {
             return Err((range.start, ParseFault::NoStepId));
         };
-        if !seen.insert(id) {
-            return Err((range.start, ParseFault::StepTwice(id)));
-        }
         let start = range.end - rest.len();
         steps.push(step(sentences, text, id, line.start, trimmed(start, rest)));
     }

@@ -10,11 +10,15 @@ use lode_tasks::{
     grade::Grader,
     grammar::{Grammar, grammar},
     longdoc::{NAME, generate},
+    parse::parse,
     types::{AnswerKey, CitationStatus, FailureClass, Path, Task, TrapStatus},
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
-use crate::{grammar::Reader, variants::variants};
+use crate::{
+    grammar::{Reader, draws_fit},
+    variants::variants,
+};
 
 /// Seeds of a profile that each test looks at.
 const SEEDS: [(Profile, u64); 3] =
@@ -146,6 +150,33 @@ fn grammars_accept_their_witnesses() {
         reader.assert_accepts(&lark, &key.witness);
         for trapped in &key.trapped {
             reader.assert_accepts(&lark, &trapped.text);
+        }
+    });
+}
+
+/// How many texts are drawn for each task whose draws must be read.
+const DRAWS_TO_READ: u32 = 40;
+
+#[test]
+fn whatever_is_drawn_under_a_grammar_can_be_read() {
+    each(|profile, seed, task, _| {
+        let grammar = Grammar::new(task);
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        for _ in 0..DRAWS_TO_READ {
+            let text = grammar.sample(&mut rng);
+            if let Err(error) = parse(task, text.as_bytes()) {
+                panic!("{profile} {seed}: {error}\n{text}");
+            }
+        }
+    });
+}
+
+#[test]
+fn draws_for_generated_tasks_are_in_the_language() {
+    let reader = Reader::new();
+    each(|profile, seed, task, _| {
+        if seed < if profile == Profile::Nano { 30 } else { 3 } {
+            draws_fit(&reader, task, seed, 5);
         }
     });
 }
