@@ -89,7 +89,7 @@ fn renamed(text: &str) -> String {
 }
 
 /// The same trace with few ids, most of them given to several steps.
-fn crowded(text: &str, few: u16) -> String {
+pub(crate) fn crowded(text: &str, few: u16) -> String {
     rewritten(text, |_, id| {
         let number: u16 = id[1..].parse().expect("a number");
         format!("{}{}", &id[..1], number % few + 1)
