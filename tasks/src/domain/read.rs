@@ -1,0 +1,329 @@
+//! A domain file into a [`Domain`]: every wording is cut at its slots, which must be those of its
+//! place; attributes, groups and measures are checked in files of their own.
+
+use lode_proto::id::Hash;
+
+use super::{
+    Constraints, Domain, Example, Mark, Phrases, Questions,
+    raw::Raw,
+    template::{Slot, Template},
+};
+use crate::family::DomainError;
+
+/// Fewest name parts of each kind: enough for twenty entities and a pair of similar names.
+const MIN_NAME_PARTS: usize = 20;
+/// Reads one file: carries its name and its attribute keys for error messages and slots.
+pub(super) struct Reader {
+    pub(super) name: String,
+    pub(super) keys: Vec<String>,
+}
+
+impl Reader {
+    pub(super) fn fault<T>(
+        &self,
+        place: &str,
+        message: impl Into<String>,
+    ) -> Result<T, DomainError> {
+        Err(DomainError::Content {
+            name: self.name.clone(),
+            place: place.to_owned(),
+            message: message.into(),
+        })
+    }
+
+    pub(super) fn domain(&self, raw: Raw, hash: Hash) -> Result<Domain, DomainError> {
+        if raw.name != self.name {
+            return self
+                .fault("name", format!("is {:?}, but the file is {:?}", raw.name, self.name));
+        }
+        for (place, parts) in
+            [("names.first", &raw.names.first), ("names.second", &raw.names.second)]
+        {
+            self.names(place, parts)?;
+        }
+        for (place, list) in [
+            ("titles", &raw.titles),
+            ("scope.rules", &raw.scope.rules),
+            ("noise.general", &raw.noise.general),
+        ] {
+            self.filled(place, list)?;
+        }
+        for name in [&raw.example.entity, &raw.example.other] {
+            let words: Vec<&str> = name.split(' ').collect();
+            let known = |word: &str| {
+                raw.names.first.iter().chain(&raw.names.second).any(|part| part == word)
+            };
+            if words.len() != 2 || words.iter().any(|word| known(word)) {
+                return self.fault(
+                    "example",
+                    format!("{name:?} must be two words that are no name parts"),
+                );
+            }
+        }
+        for mark in &raw.sources.marks {
+            self.filled("sources.marks", &mark.rules)?;
+        }
+        self.filled("sources.names", &raw.sources.names)?;
+        if raw.sources.names.len() < 2 {
+            return self.fault("sources.names", "at least two sources are needed");
+        }
+        let attributes = self.attributes(&raw.attributes)?;
+        if attributes.iter().filter(|attribute| attribute.short).count() < 2 {
+            return self.fault("attributes", "at least two must have `short = true`");
+        }
+        let groups = self.groups(&raw, &attributes)?;
+        let measures = self.measures(&raw, &attributes)?;
+        let entity = &[Slot::Entity][..];
+        let q = &raw.questions;
+        let p = &raw.phrases;
+        let c = &raw.constraints;
+        use Slot as S;
+        Ok(Domain {
+            name: raw.name.clone(),
+            hash,
+            entity: raw.entity.clone(),
+            entities: raw.entities.clone(),
+            titles: raw.titles.clone(),
+            example: Example {
+                entity: raw.example.entity.clone(),
+                other: raw.example.other.clone(),
+                word: raw.example.word.clone(),
+                plain: self.one("example.plain", &raw.example.plain, &[S::Sentence])?,
+                naming: self.one(
+                    "example.naming",
+                    &raw.example.naming,
+                    &[S::Sentence, S::Other],
+                )?,
+                with_word: self.one(
+                    "example.with_word",
+                    &raw.example.with_word,
+                    &[S::Sentence, S::Word],
+                )?,
+            },
+            marks: raw
+                .sources
+                .marks
+                .iter()
+                .map(|mark| Mark {
+                    label: mark.label.clone(),
+                    weight: mark.weight,
+                    holds: mark.holds,
+                    rules: mark.rules.clone(),
+                })
+                .collect(),
+            first: raw.names.first.clone(),
+            second: raw.names.second.clone(),
+            sources: raw.sources.names.clone(),
+            authority: self.list("sources.rules", &raw.sources.rules, &[S::Strong, S::Weak])?,
+            attributed: self.list(
+                "sources.attributed",
+                &raw.sources.attributed,
+                &[S::Source, S::Sentence],
+            )?,
+            scope: raw.scope.rules.clone(),
+            aliases: self.list(
+                "aliases.wordings",
+                &raw.aliases.wordings,
+                &[S::Entity, S::Alias],
+            )?,
+            instructions: self.list(
+                "instructions.wordings",
+                &raw.instructions.wordings,
+                &[S::Sentence],
+            )?,
+            noise_general: raw.noise.general.clone(),
+            noise_entity: self.list("noise.entity", &raw.noise.entity, entity)?,
+            noise_pair: self.list("noise.pair", &raw.noise.pair, &[S::Entity, S::Other])?,
+            questions: Questions {
+                which: self.list("questions.which", &q.which, &[S::Superlative])?,
+                which_filtered: self.list(
+                    "questions.which_filtered",
+                    &q.which_filtered,
+                    &[S::Filters, S::Superlative],
+                )?,
+                which_measure: self.list(
+                    "questions.which_measure",
+                    &q.which_measure,
+                    &[S::End, S::Measure],
+                )?,
+                which_measure_filtered: self.list(
+                    "questions.which_measure_filtered",
+                    &q.which_measure_filtered,
+                    &[S::Filters, S::End, S::Measure],
+                )?,
+                which_rank: self.list(
+                    "questions.which_rank",
+                    &q.which_rank,
+                    &[S::Ordinal, S::End, S::Measure],
+                )?,
+                which_only: self.list("questions.which_only", &q.which_only, &[S::Filters])?,
+                compare: self.list(
+                    "questions.compare",
+                    &q.compare,
+                    &[S::End, S::Measure, S::A, S::B],
+                )?,
+                number: self.list(
+                    "questions.number",
+                    &q.number,
+                    &[S::Measure, S::Entity, S::Unit],
+                )?,
+                count: self.list("questions.count", &q.count, &[S::Filters])?,
+                total: self.list(
+                    "questions.total",
+                    &q.total,
+                    &[S::Measure, S::Filters, S::Unit],
+                )?,
+                gap: self.list("questions.gap", &q.gap, &[S::A, S::B, S::Measure, S::Unit])?,
+            },
+            phrases: Phrases {
+                selected: self.one("phrases.selected", &p.selected, &[S::Superlative])?,
+                selected_measure: self.one(
+                    "phrases.selected_measure",
+                    &p.selected_measure,
+                    &[S::End, S::Measure],
+                )?,
+                selected_filtered: self.one(
+                    "phrases.selected_filtered",
+                    &p.selected_filtered,
+                    &[S::Superlative, S::Filters],
+                )?,
+                selected_only: self.one(
+                    "phrases.selected_only",
+                    &p.selected_only,
+                    &[S::Filters],
+                )?,
+                relative: self.one(
+                    "phrases.relative",
+                    &p.relative,
+                    &[S::End, S::Measure, S::Entity],
+                )?,
+                versus: self.one("phrases.versus", &p.versus, &[S::End, S::Measure, S::Other])?,
+                also: self.one("phrases.also", &p.also, &[S::First, S::Second])?,
+                unit: self.one("phrases.unit", &p.unit, &[S::Unit])?,
+            },
+            constraints: Constraints {
+                word_count: self.list("constraints.word_count", &c.word_count, &[S::N])?,
+                max_words: self.list("constraints.max_words", &c.max_words, &[S::N])?,
+                min_words: self.list("constraints.min_words", &c.min_words, &[S::N])?,
+                answer: self.list("constraints.answer", &c.answer, &[S::Question])?,
+                category: self.list(
+                    "constraints.category",
+                    &c.category,
+                    &[S::Label, S::Question],
+                )?,
+                fact: self.list("constraints.fact", &c.fact, &[S::Of])?,
+                name: self.list("constraints.name", &c.name, entity)?,
+                starts_with: self.list("constraints.starts_with", &c.starts_with, entity)?,
+                word: self.list("constraints.word", &c.word, &[S::Word])?,
+                next_prime: self.list(
+                    "constraints.next_prime",
+                    &c.next_prime,
+                    &[S::Number, S::Modulus, S::Plus],
+                )?,
+                equation: self.list(
+                    "constraints.equation",
+                    &c.equation,
+                    &[S::Number, S::Other, S::Modulus, S::Plus],
+                )?,
+                acrostic: self.list("constraints.acrostic", &c.acrostic, &[S::N, S::Answers])?,
+                forbidden_letter: self.list(
+                    "constraints.forbidden_letter",
+                    &c.forbidden_letter,
+                    &[S::Letter],
+                )?,
+                order: self.list("constraints.order", &c.order, &[S::Answers])?,
+                digit_sum: self.list(
+                    "constraints.digit_sum",
+                    &c.digit_sum,
+                    &[S::Number, S::Modulus, S::Plus],
+                )?,
+                word_lengths: self.list(
+                    "constraints.word_lengths",
+                    &c.word_lengths,
+                    &[S::N, S::Lengths],
+                )?,
+                alphabetical: self.list("constraints.alphabetical", &c.alphabetical, &[S::N])?,
+                sentence_count: self.list(
+                    "constraints.sentence_count",
+                    &c.sentence_count,
+                    &[S::N],
+                )?,
+                ends_with: self.list("constraints.ends_with", &c.ends_with, &[S::Word])?,
+                answer_of: self.one("constraints.answer_of", &c.answer_of, &[S::Question])?,
+                number_of: self.one(
+                    "constraints.number_of",
+                    &c.number_of,
+                    &[S::Label, S::Question],
+                )?,
+            },
+            attributes,
+            groups,
+            measures,
+        })
+    }
+
+    fn filled(&self, place: &str, list: &[String]) -> Result<(), DomainError> {
+        if list.is_empty() || list.iter().any(|text| text.trim().is_empty()) {
+            return self.fault(place, "must be a list of at least one non-empty text");
+        }
+        Ok(())
+    }
+
+    fn names(&self, place: &str, parts: &[String]) -> Result<(), DomainError> {
+        let mut sorted = parts.to_vec();
+        sorted.sort();
+        sorted.dedup();
+        if sorted.len() < MIN_NAME_PARTS || sorted.len() < parts.len() {
+            return self.fault(
+                place,
+                format!(
+                    "{} different parts, at least {MIN_NAME_PARTS} are needed, none twice",
+                    sorted.len()
+                ),
+            );
+        }
+        if let Some(bad) = parts.iter().find(|part| {
+            !part.starts_with(|c: char| c.is_ascii_uppercase())
+                || !part.chars().all(|c| c.is_ascii_alphabetic())
+        }) {
+            return self.fault(place, format!("{bad:?} is not one capitalised ASCII word"));
+        }
+        Ok(())
+    }
+
+    /// A wording that must hold each of `slots` and no other.
+    pub(super) fn one(
+        &self,
+        place: &str,
+        text: &str,
+        slots: &[Slot],
+    ) -> Result<Template, DomainError> {
+        let template = match Template::parse(text, &self.keys) {
+            Ok(template) => template,
+            Err(message) => return self.fault(place, message),
+        };
+        for slot in slots {
+            let count = template.slots().filter(|other| other == slot).count();
+            if count == 0 {
+                return self.fault(place, format!("{text:?} lacks the slot {{{}}}", slot.name()));
+            }
+        }
+        if let Some(extra) = template.slots().find(|slot| !slots.contains(slot)) {
+            return self
+                .fault(place, format!("{text:?} cannot have the slot {{{}}} here", extra.name()));
+        }
+        Ok(template)
+    }
+
+    pub(super) fn list(
+        &self,
+        place: &str,
+        texts: &[String],
+        slots: &[Slot],
+    ) -> Result<Vec<Template>, DomainError> {
+        if texts.is_empty() {
+            return self.fault(place, "must have at least one wording");
+        }
+        texts.iter().map(|text| self.one(place, text, slots)).collect()
+    }
+}
