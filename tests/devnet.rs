@@ -1,5 +1,6 @@
 //! The whole network as real processes, with the real model: mined, signed, audited, trained on;
-//! and the same with every role killed again and again.
+//! the same with every role killed again and again; and again with every write lost that was not
+//! synced when its process was killed.
 //!
 //! They need the model (98 MB, pulled once into `$LODE_HOME` or `~/.local/share/lode`). Where it
 //! cannot be had they skip, saying so; with `LODE_SHARED` set that is a failure.
@@ -16,7 +17,12 @@ use serde_json::Value;
 static CORES: Mutex<()> = Mutex::new(());
 
 fn lode(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lode")).args(args).output().expect("lode runs")
+    lode_with(args, &[])
+}
+
+fn lode_with(args: &[&str], env: &[(&str, &Path)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lode"));
+    command.args(args).envs(env.iter().copied()).output().expect("lode runs")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -42,12 +48,15 @@ struct Run {
 }
 
 fn devnet(extra: &[&str]) -> Run {
-    let folder = tempfile::tempdir().expect("a folder");
+    devnet_in(tempfile::tempdir().expect("a folder"), extra, &[])
+}
+
+fn devnet_in(folder: tempfile::TempDir, extra: &[&str], env: &[(&str, &Path)]) -> Run {
     let out = folder.path().join("net");
     let place = out.display().to_string();
     let mut args = vec!["devnet", "--out", &place, "--json"];
     args.extend_from_slice(extra);
-    let ran = lode(&args);
+    let ran = lode_with(&args, env);
     let said = text(&ran.stderr);
     if !ran.status.success() {
         for entry in std::fs::read_dir(out.join("logs")).into_iter().flatten().flatten() {
@@ -164,32 +173,74 @@ fn mined_signed_audited_and_trained_on() {
     assert!(text(&ran.stdout).contains("README.md"), "{}", text(&ran.stdout));
 }
 
-#[test]
-fn each_role_killed_ten_times() {
-    let _cores = CORES.lock().unwrap_or_else(PoisonError::into_inner);
-    if !model() {
-        return;
-    }
+/// A run that only mines, and kills each role so often at named points.
+fn mined_under_kills(pairs: &str, kills: &str, folder: tempfile::TempDir, env: &[(&str, &Path)]) {
     let seed = std::env::var("LODE_KILL_SEED").unwrap_or_else(|_| "1".into());
     eprintln!("kill seed {seed} (LODE_KILL_SEED)");
-    let run = devnet(&[
-        "--pairs",
-        "10",
-        "--min-tasks",
-        "8",
-        "--train-steps",
-        "0",
-        "--eval-tasks",
-        "0",
-        "--kills",
-        "10",
-        "--kill-seed",
-        &seed,
-    ]);
+    let mut args = vec!["--pairs", pairs, "--min-tasks", pairs, "--train-steps", "0"];
+    args.extend(["--eval-tasks", "0", "--kills", kills, "--kill-seed", &seed]);
+    let run = devnet_in(folder, &args, env);
+    let wanted: u64 = kills.parse().expect("a number");
     for role in ["coordinator", "miner", "verifier"] {
         let kills = run.summary["kills"][role].as_u64().unwrap_or(0);
-        assert!(kills >= 10, "{role} was killed {kills} times: {}", run.summary);
+        assert!(kills >= wanted, "{role} was killed {kills} times: {}", run.summary);
     }
     assert_eq!(number(&run.summary, "mismatches"), 0);
     nothing_lost_nothing_twice(&run);
+}
+
+#[test]
+fn each_role_killed_ten_times() {
+    let _cores = CORES.lock().unwrap_or_else(PoisonError::into_inner);
+    if model() {
+        mined_under_kills("8", "10", tempfile::tempdir().expect("a folder"), &[]);
+    }
+}
+
+/// The shim of `faults/unsynced.c`, compiled; `None` where there is no C compiler.
+fn shim(folder: &Path) -> Option<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/faults/unsynced.c");
+    let library = folder.join("unsynced.so");
+    let mut cc = Command::new("cc");
+    cc.args(["-O2", "-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .arg(source)
+        .args(["-ldl", "-lpthread"]);
+    match cc.output() {
+        Ok(ran) => {
+            assert!(ran.status.success(), "{}", text(&ran.stderr));
+            Some(library)
+        }
+        Err(error) => {
+            assert!(std::env::var_os("LODE_SHARED").is_none(), "no C compiler: {error}");
+            eprintln!("skipped: no C compiler: {error}");
+            None
+        }
+    }
+}
+
+#[test]
+fn killed_and_every_unsynced_write_lost() {
+    let _cores = CORES.lock().unwrap_or_else(PoisonError::into_inner);
+    let faults = tempfile::tempdir().expect("a folder");
+    let Some(library) = shim(faults.path()) else { return };
+    if !model() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("net");
+    let report = faults.path().join("report");
+    let env = [
+        ("LD_PRELOAD", library.as_path()),
+        ("LODE_UNSYNCED_ROOT", root.as_path()),
+        ("LODE_UNSYNCED_JOURNALS", faults.path()),
+        ("LODE_UNSYNCED_REPORT", report.as_path()),
+    ];
+    mined_under_kills("4", "4", folder, &env);
+    let lost = std::fs::read_to_string(&report).expect("a report");
+    for role in ["coordinator", "miner", "verifier"] {
+        let of_role =
+            |line: &&str| line.contains(&format!(" {role} run ")) && !line.contains("lost 0 ");
+        assert!(lost.lines().any(|line| of_role(&line)), "{role} never lost a write:\n{lost}");
+    }
 }

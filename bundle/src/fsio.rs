@@ -29,6 +29,20 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), BundleError> {
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(BundleError::io(path))
 }
 
+/// Puts a file in place of what may be there, whole or not at all.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), BundleError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = path.with_file_name(format!(".{name}"));
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(BundleError::io(&temporary)(error));
+        }
+        _ => {}
+    }
+    write_new(&temporary, bytes)?;
+    rename(&temporary, path)
+}
+
 /// Syncs every folder below and including `root`, deepest first.
 pub(crate) fn sync_tree(root: &Path) -> Result<(), BundleError> {
     for entry in fs::read_dir(root).map_err(BundleError::io(root))? {

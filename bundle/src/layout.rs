@@ -24,6 +24,8 @@ pub const GROUPS: &str = "evidence/groups-";
 pub const TASKS: &str = "evidence/tasks-";
 /// The folder of finished bundles that wait for signatures, beside the signed ones.
 pub const STAGED: &str = "staged";
+/// The folder of the published bundles' fingerprints, beside them: 32 bytes a pair, sorted.
+pub const FINGERPRINTS: &str = "fingerprints";
 /// Most rows in one Parquet file.
 pub const ROWS_PER_FILE: usize = 5_000;
 /// Longest path inside a bundle, bytes.

@@ -6,10 +6,16 @@
 //!                                               signatures                    renamed
 //! ```
 //!
+//! Beside the bundles, `ROOT/fingerprints/` keeps what their pairs were, so that a later epoch does
+//! not publish a near-duplicate again ([`earlier`]).
+//!
 //! Every step ends in a rename, so that a crash leaves the state before it; running the step again
 //! carries on. What stands under the final name is complete and signed.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use lode_proto::{
     codec,
@@ -83,9 +89,34 @@ pub fn stage(
     fsio::write_new(&writing.join(layout::MANIFEST), &bytes)?;
     fsio::sync_tree(&writing)?;
     fsio::create_dir(&root.join(layout::STAGED))?;
+    let prints = set.pairs.iter().filter_map(|pair| pairs::of_pair(&derived.groups, pair));
+    let prints: BTreeSet<Hash> = prints.collect();
+    let prints: Vec<u8> = prints.iter().flat_map(|hash| hash.0).collect();
+    fsio::replace(&root.join(layout::STAGED).join(format!("{name}.bin")), &prints)?;
     fsio::remove_tree(&dir)?;
     fsio::rename(&writing, &dir)?;
     Ok(Staged { name, dir, manifest, manifest_hash: Hash::of(&bytes), pairs: set })
+}
+
+/// Fingerprints of the pairs that this root's bundles before `epoch` hold, sorted: what goes into
+/// [`EpochRecord::earlier`].
+///
+/// # Errors
+/// A published bundle whose fingerprints are missing or cut, saying what to do.
+pub fn earlier(root: &Path, epoch: u64) -> Result<Vec<Hash>, BundleError> {
+    let mut prints = BTreeSet::new();
+    for name in (0..epoch).map(layout::bundle_name).filter(|name| root.join(name).exists()) {
+        let path = root.join(layout::FINGERPRINTS).join(format!("{name}.bin"));
+        let bytes = std::fs::read(&path).map_err(BundleError::io(&path))?;
+        let (hashes, rest) = bytes.as_chunks::<32>();
+        if !rest.is_empty() {
+            let what = "is cut: restore it, or put an empty file there to risk near-duplicates of \
+                        that bundle's pairs";
+            return Err(BundleError::bad(path.display().to_string(), what));
+        }
+        prints.extend(hashes.iter().map(|hash| Hash(*hash)));
+    }
+    Ok(prints.into_iter().collect())
 }
 
 /// Signs a bundle's manifest, as its coordinator or as a verifier that has audited it.
@@ -129,15 +160,13 @@ pub fn attach_signatures(
     if !findings.is_empty() {
         return Err(BundleError::Record(findings));
     }
-    let temporary = staged.join(".manifest.sig");
-    match std::fs::remove_file(&temporary) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(BundleError::io(&temporary)(error));
-        }
-        _ => {}
+    fsio::replace(&staged.join(layout::SIGNATURES), &codec::encode(&file)?)?;
+    let prints = root.join(layout::STAGED).join(format!("{name}.bin"));
+    if prints.exists() {
+        let folder = root.join(layout::FINGERPRINTS);
+        fsio::create_dir(&folder)?;
+        fsio::rename(&prints, &folder.join(format!("{name}.bin")))?;
     }
-    fsio::write_new(&temporary, &codec::encode(&file)?)?;
-    fsio::rename(&temporary, &staged.join(layout::SIGNATURES))?;
     fsio::rename(&staged, &signed)?;
     Ok(signed)
 }

@@ -18,7 +18,7 @@ use lode_bundle::{
     layout,
     pairs::{Config, Split},
     read, texts,
-    write::{attach_signatures, sign_manifest, stage},
+    write::{attach_signatures, earlier, sign_manifest, stage},
 };
 use lode_proto::id::Hash;
 
@@ -280,6 +280,14 @@ fn signatures_are_complete_or_the_bundle_stays_staged() {
     let dir = attach(shuffled).unwrap();
     assert!(check(&dir).holds());
     assert_eq!(attach(vec![]).unwrap(), dir);
+
+    // What is published is known to later epochs, and to no other.
+    let prints = earlier(root.path(), EPOCH + 1).unwrap();
+    assert_eq!(prints.len(), staged.pairs.pairs.len());
+    assert!(prints.is_sorted() && earlier(root.path(), EPOCH).unwrap().is_empty());
+    let kept = root.path().join(layout::FINGERPRINTS).join(format!("{}.bin", staged.name));
+    fs::write(&kept, [1; 33]).unwrap();
+    assert!(earlier(root.path(), EPOCH + 1).unwrap_err().to_string().contains("is cut"));
     assert!(stage(&world.record, &BuiltinEngine, root.path(), 2).is_err());
 }
 

@@ -157,7 +157,9 @@ impl Engine for Native {
             let (inner, control) = (Arc::clone(&self.inner), control.clone());
             let run = move || {
                 let _turn = turn;
-                inner.group(&request, &control, &abandoned)
+                // Inside the pool: from outside, each of the hundreds of products of a token would
+                // be handed over to it and waited for.
+                rayon::scope(|_| inner.group(&request, &control, &abandoned))
             };
             tokio::task::spawn_blocking(run).await.map_err(|e| backend(&e))?
         };

@@ -34,6 +34,7 @@ mod tests;
 
 pub use balance::LengthReader;
 pub use dedup::fingerprint;
+pub(crate) use dedup::of_pair;
 pub use probe::ProbeResult;
 
 /// From so many pairs up, length balance and probe are enforced.

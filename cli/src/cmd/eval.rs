@@ -25,6 +25,19 @@ use crate::{
 /// Tokens that an attempt may take, by prompt bytes: enough for any witness of the profile.
 const TOKENS_A_WITNESS_BYTE: f64 = 1.0;
 
+/// What came of one task.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct OfTask {
+    /// Its questions and constraints, in words.
+    pub(crate) asks: Vec<String>,
+    /// Its traps, by kind.
+    pub(crate) traps: Vec<String>,
+    /// Attempts that passed.
+    pub(crate) passed: u64,
+    /// Attempts by failure class.
+    pub(crate) failures: BTreeMap<String, u64>,
+}
+
 /// One way of sampling, measured.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Measured {
@@ -50,6 +63,8 @@ pub(crate) struct Measured {
     pub(crate) interval: (f64, f64),
     /// Pass rate among attempts that could be read.
     pub(crate) pass_given_valid: f64,
+    /// Task by task.
+    pub(crate) by_task: Vec<OfTask>,
 }
 
 /// What `lode eval tasks` found.
@@ -118,7 +133,7 @@ async fn measure(
 ) -> anyhow::Result<Measured> {
     let bar = term::step_bar(tasks.len() as u64, model);
     let (mut valid, mut passed, mut tasks_passed, mut tasks_mixed) = (0, 0, 0, 0);
-    let mut failures: BTreeMap<String, u64> = BTreeMap::new();
+    let mut by_task = Vec::with_capacity(tasks.len());
     let mut attempts = 0;
     for held_out in tasks {
         let task = &held_out.task;
@@ -135,6 +150,7 @@ async fn measure(
         };
         let index = Grader::new(task, &held_out.key);
         let mut of_task = 0;
+        let mut failed: BTreeMap<String, u64> = BTreeMap::new();
         for completion in engine.generate(request, &Control::default()).await? {
             let completion = completion?;
             let verdict = index.grade(&completion.bytes, completion.finish);
@@ -148,14 +164,29 @@ async fn measure(
                     if !matches!(class, FailureClass::Cap | FailureClass::Format) {
                         valid += 1;
                     }
-                    *failures.entry(class_name(class)).or_default() += 1;
+                    *failed.entry(class_name(class)).or_default() += 1;
                 }
             }
         }
         passed += of_task;
         tasks_passed += u64::from(of_task > 0);
         tasks_mixed += u64::from(of_task > 0 && of_task < u64::from(args.samples));
+        by_task.push(OfTask {
+            asks: task
+                .questions
+                .iter()
+                .map(|question| question.text.clone())
+                .chain(task.constraints.iter().map(|constraint| constraint.0.clone()))
+                .collect(),
+            traps: held_out.key.traps.iter().map(|trap| format!("{:?}", trap.kind)).collect(),
+            passed: of_task,
+            failures: failed,
+        });
         bar.inc(1);
+    }
+    let mut failures: BTreeMap<String, u64> = BTreeMap::new();
+    for (class, count) in by_task.iter().flat_map(|task| &task.failures) {
+        *failures.entry(class.clone()).or_default() += count;
     }
     bar.finish_and_clear();
     let share = |n: u64, of: u64| if of == 0 { 0.0 } else { n as f64 / of as f64 };
@@ -171,6 +202,7 @@ async fn measure(
         pass_rate: share(passed, attempts),
         interval: wilson(passed, attempts),
         pass_given_valid: share(passed, valid),
+        by_task,
     })
 }
 

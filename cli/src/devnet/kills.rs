@@ -35,9 +35,18 @@ const POINTS: [(&str, &[(&str, u64)]); 3] = [
             ("miner:kept", 2),
             ("miner:committed", 2),
             ("miner:receipted", 12),
+            ("log:written", 12),
         ],
     ),
-    ("verifier", &[("verifier:graded", 2), ("verifier:verdict-kept", 2), ("verifier:reveal", 2)]),
+    (
+        "verifier",
+        &[
+            ("verifier:graded", 2),
+            ("verifier:verdict-kept", 2),
+            ("verifier:reveal", 2),
+            ("log:written", 4),
+        ],
+    ),
 ];
 
 /// Points at the end of an epoch, each of which kills the coordinator once.

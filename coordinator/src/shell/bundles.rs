@@ -75,7 +75,7 @@ impl Bundles {
         killpoint::reach("coordinator:bundle:begin");
         let (genesis, inputs) = (self.genesis.clone(), self.inputs.clone());
         let licence = self.licence.clone();
-        let record = writer
+        let mut record = writer
             .with_log(move |log| {
                 let mut collector = Collector::new(epoch);
                 for_each_record(log, 0, &mut |record| Ok(collector.take(&record)?))?;
@@ -92,6 +92,7 @@ impl Bundles {
         let this = Arc::clone(self);
         let staged = tokio::task::spawn_blocking(move || {
             let _one = this.one.lock().unwrap_or_else(PoisonError::into_inner);
+            record.earlier = write::earlier(&this.root, record.epoch)?;
             write::stage(&record, &*this.engine, &this.root, this.threads)
         })
         .await

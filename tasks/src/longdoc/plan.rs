@@ -119,25 +119,20 @@ fn nano() -> Plan {
         groups: 0,
         attributes: (2, 2),
         paragraphs: 0,
-        max_number: 9_899,
+        // Numbers with a thousands separator are copied right 3 to 16 % of the time, others 50 %.
+        max_number: 989,
         depth: 0,
         aliases: 0,
         restated: 0,
         questions: 1,
         // Measured on SmolLM2-135M: it looks facts up, but ranks, filters and hops at chance.
-        shapes: vec![(Shape::LookupNumber, 1), (Shape::LookupCategory, 1)],
+        shapes: vec![(Shape::LookupNumber, 1), (Shape::LookupCategory, 2)],
         // A surface constraint alone lets an artifact about another entity pass.
         constraints: vec![
             vec![(Kind::Answer, 1)],
-            vec![
-                (Kind::Nothing, 3),
-                (Kind::StartsWith, 2),
-                (Kind::Name, 2),
-                (Kind::MaxWords, 2),
-                (Kind::Word, 1),
-            ],
+            vec![(Kind::Nothing, 3), (Kind::StartsWith, 3), (Kind::Name, 2), (Kind::MaxWords, 2)],
         ],
-        traps: vec![(TrapKind::Superseded, 4), (TrapKind::Scope, 1)],
+        traps: vec![(TrapKind::Superseded, 7), (TrapKind::Scope, 1)],
         // Two named sources are nearly always mixed up by the smallest models.
         marked: (5, 6),
         binding: (1, 1),

@@ -41,9 +41,12 @@ impl<'a> World<'a> {
         let attrs: Vec<u16> = match plan.layout {
             Layout::Sentences => {
                 let wanted = draw.range(plan.attributes.0, plan.attributes.1);
-                let picked =
-                    draw.sample(domain.attributes.len(), usize::try_from(wanted).unwrap_or(2));
-                picked.into_iter().filter_map(|at| u16::try_from(at).ok()).collect()
+                let wanted = usize::try_from(wanted).unwrap_or(2);
+                let short: Vec<u16> = (0..)
+                    .zip(&domain.attributes)
+                    .filter_map(|(at, attribute)| attribute.short.then_some(at))
+                    .collect();
+                draw.sample(short.len(), wanted).into_iter().map(|at| short[at]).collect()
             }
             Layout::Grouped => {
                 groups.iter().flat_map(|at| domain.groups[*at].attributes.iter().copied()).collect()
