@@ -11,8 +11,6 @@ pub struct KnownModel {
     pub bytes: u64,
     /// Plain BLAKE3 of the file, hexadecimal.
     pub blake3: &'static str,
-    /// SHA-256 of the file, hexadecimal: what model hubs publish.
-    pub sha256: &'static str,
     /// Name for people.
     pub title: &'static str,
     /// Parameters.
@@ -44,7 +42,6 @@ pub const KNOWN: &[KnownModel] = &[KnownModel {
     file: "SmolLM2-135M-Instruct.Q4_1.gguf",
     bytes: 98_362_432,
     blake3: "5f4fa13bfc6dd4a91fd00e22974a9c4e9ed628fd7d7f307398ddf30260d6b2c3",
-    sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     title: "SmolLM2-135M-Instruct",
     parameters: 134_515_008,
     quantisation: "Q4_1",
