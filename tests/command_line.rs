@@ -60,6 +60,38 @@ fn unknown_configuration_keys_are_refused() {
 }
 
 #[test]
+fn a_busy_port_and_a_folder_that_cannot_be_are_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port();
+    let config = |data: &str, port: u16| {
+        let file = folder.path().join("coordinator.toml");
+        let text = format!(
+            "data = \"{data}\"\nlisten = [\"/ip4/127.0.0.1/tcp/{port}\"]\n\
+             [network]\nname = \"test\"\nquorum = 2\nverifiers = 3\n\
+             [campaign]\nprofile = \"nano\"\n"
+        );
+        std::fs::write(&file, text).expect("writes");
+        file.display().to_string()
+    };
+    let data = folder.path().join("data").display().to_string();
+    let file = config(&data, port);
+    refused(&["coordinator", "run", "--config", &file], &[&port.to_string(), "another program"]);
+    let file = config("/proc/no-such-folder", 0);
+    refused(&["coordinator", "run", "--config", &file], &["/proc/no-such-folder", "path"]);
+}
+
+#[test]
+fn what_is_no_model_is_not_loaded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("model.gguf");
+    std::fs::write(&file, "not a model").expect("writes");
+    let place = file.display().to_string();
+    refused(&["eval", "tasks", "--tasks", "1", "--base", &place], &[&place, "GGUF"]);
+    refused(&["eval", "tasks", "--tasks", "1", "--base", "gpt-9"], &["gpt-9", "smollm2-135m"]);
+}
+
+#[test]
 fn a_key_is_made_once_and_is_private() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = folder.path().join("keys").display().to_string();

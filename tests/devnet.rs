@@ -6,8 +6,9 @@
 //! cannot be had they skip, saying so; with `LODE_SHARED` set that is a failure.
 
 use std::{
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::{Mutex, PoisonError},
 };
 
@@ -73,6 +74,39 @@ fn devnet_in(folder: tempfile::TempDir, extra: &[&str], env: &[(&str, &Path)]) -
     Run { out, summary, _folder: folder }
 }
 
+/// Starts a devnet, presses Ctrl-C at the first graded group, and sees that nothing is left.
+fn interrupted(out: &Path, extra: &[&str]) {
+    let place = out.display().to_string();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lode"))
+        .args(["devnet", "--out", &place])
+        .args(extra)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("lode runs");
+    let lines = BufReader::new(child.stderr.take().expect("its words")).lines();
+    let mut said = Vec::new();
+    for line in lines.map_while(Result::ok) {
+        if line.contains("groups graded") && said.iter().all(|l: &String| !l.contains("graded")) {
+            let pid = child.id().to_string();
+            let kill = Command::new("sh").args(["-c", "kill -INT \"$0\"", &pid]).status();
+            assert!(kill.expect("a shell").success());
+        }
+        said.push(line);
+    }
+    let status = child.wait().expect("it ends");
+    assert_eq!(status.code(), Some(1), "{said:?}");
+    assert!(said.iter().any(|line| line.contains("the same command carries on")), "{said:?}");
+    let running: Vec<String> = std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| std::fs::read_to_string(entry.path().join("cmdline")).ok())
+        .filter(|command| command.contains(&place))
+        .collect();
+    assert!(running.is_empty(), "still running: {running:?}");
+}
+
 fn number(value: &Value, key: &str) -> u64 {
     value[key].as_u64().unwrap_or_else(|| panic!("{key} in {value}"))
 }
@@ -121,7 +155,8 @@ fn mined_signed_audited_and_trained_on() {
     if !model() {
         return;
     }
-    let run = devnet(&[
+    let folder = tempfile::tempdir().expect("a folder");
+    let args = [
         "--pairs",
         "3",
         "--min-tasks",
@@ -132,7 +167,9 @@ fn mined_signed_audited_and_trained_on() {
         "1",
         "--eval-samples",
         "2",
-    ]);
+    ];
+    interrupted(&folder.path().join("net"), &args);
+    let run = devnet_in(folder, &args, &[]);
     assert!(number(&run.summary, "pairs") >= 3);
     assert!(number(&run.summary, "tasks_with_pairs") >= 2);
     assert_eq!(number(&run.summary, "mismatches"), 0);

