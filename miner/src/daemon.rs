@@ -4,137 +4,37 @@
 //! else work on what is leased, else ask for more. While the engine works, heartbeats tell the
 //! coordinator, and what it cancels is stopped.
 
+mod generate;
+
 use std::{sync::Arc, time::Duration};
 
-use lode_engine::{Control, Engine, EngineError};
+use lode_engine::Engine;
 use lode_node::{
-    keystore::{KeyError, KeyKind, Keystore},
+    keystore::{KeyKind, Keystore},
     killpoint,
-    log::LogError,
-    rpc::{Caller, Client, Retry, RpcError},
-    sequence::{Sequence, SequenceError},
+    rpc::{Caller, Client, Retry},
+    sequence::Sequence,
     stop::Stop,
-    transport::{Multiaddr, Protocol, Target, Transport, TransportConfig, TransportError},
+    transport::{Multiaddr, Protocol, Target, Transport, TransportConfig},
 };
 use lode_proto::{
     attempt::GroupCommit,
-    genesis::{Genesis, GenesisError},
+    genesis::Genesis,
     id::{LeaseId, NetworkId, PolicyId},
     key::PublicKey,
     limits::HEARTBEAT_MS,
-    mine::{Lease, MineReply, MineRequest, NoWork},
+    mine::{MineReply, MineRequest, NoWork},
     policy::PolicyCard,
     refusal::Refusal,
 };
-use serde::Serialize;
 
+pub use crate::report::{Event, EventSink, MinerError};
 use crate::{
     config::MinerConfig,
     queue::{Record, Step, Totals},
     store::Store,
-    work::{self, WorkError},
+    work,
 };
-
-/// Why a miner stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum MinerError {
-    /// The configuration cannot be used.
-    #[error("{0}")]
-    Config(String),
-    /// The node key cannot be used.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The durable queue cannot be used.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// The envelope sequence cannot be used.
-    #[error(transparent)]
-    Sequence(#[from] SequenceError),
-    /// The transport cannot start.
-    #[error(transparent)]
-    Transport(#[from] TransportError),
-    /// The coordinator cannot be talked to.
-    #[error("talking to the coordinator failed: {0}")]
-    Rpc(#[from] RpcError),
-    /// The coordinator showed another network.
-    #[error("the coordinator's genesis cannot be trusted: {0}")]
-    Genesis(#[from] GenesisError),
-    /// Another network than the one configured.
-    #[error("the coordinator runs network {got}, but the configuration names {want}")]
-    OtherNetwork {
-        /// Its network.
-        got: NetworkId,
-        /// Ours.
-        want: NetworkId,
-    },
-    /// The coordinator refused what cannot be mended by asking again.
-    #[error("the coordinator refused: {0}")]
-    Refused(Refusal),
-    /// The engine cannot work.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The coordinator answered something that does not fit the question.
-    #[error("the coordinator gave an answer that does not fit the question ({0})")]
-    Protocol(&'static str),
-}
-
-/// What a miner does, for whoever watches it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event {
-    /// The coordinator knows us.
-    Joined {
-        /// The network.
-        network: NetworkId,
-        /// The policy.
-        policy: PolicyId,
-        /// Our key.
-        miner: PublicKey,
-    },
-    /// Work begins on a lease.
-    Leased {
-        /// The lease.
-        lease: LeaseId,
-    },
-    /// All attempts of a lease were generated.
-    Generated {
-        /// The lease.
-        lease: LeaseId,
-        /// Attempts.
-        attempts: usize,
-        /// Tokens generated.
-        tokens: u64,
-        /// Time it took, milliseconds.
-        elapsed_ms: u64,
-    },
-    /// All attempts of a lease have receipts.
-    Delivered {
-        /// The lease.
-        lease: LeaseId,
-        /// The miner's own count.
-        totals: Totals,
-    },
-    /// A lease came to nothing.
-    Dropped {
-        /// The lease.
-        lease: LeaseId,
-        /// Why.
-        reason: String,
-    },
-    /// There is nothing to do.
-    Waiting {
-        /// Why.
-        reason: NoWork,
-    },
-    /// The miner ends.
-    Stopped {
-        /// The miner's own count.
-        totals: Totals,
-    },
-}
-
-/// Where events go.
-pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
 
 struct Miner {
     config: MinerConfig,
@@ -315,106 +215,6 @@ impl Miner {
             }
             MineReply::Refused(refusal) => Err(MinerError::Refused(refusal)),
             _ => Err(MinerError::Protocol("lease")),
-        }
-    }
-
-    async fn generate(&mut self, id: LeaseId) -> Result<Next, MinerError> {
-        let Some(lease) = self.store.queue().job(&id).map(|job| job.lease.clone()) else {
-            return Ok(Next::GoOn);
-        };
-        // A lease from before a restart may be over; generating for it would be for nothing.
-        if self.is_cancelled(id).await? {
-            return self.drop_lease(id, "the coordinator says that it is over");
-        }
-        let control = Control::default();
-        let started = std::time::Instant::now();
-        match self.generate_with_heartbeat(&lease, &control).await? {
-            Err(WorkError::Engine(EngineError::Cancelled)) if self.stop.is_stopped() => {
-                Ok(Next::GoOn)
-            }
-            Err(WorkError::Engine(EngineError::Cancelled)) => {
-                self.drop_lease(id, "the coordinator cancelled it while it was worked on")
-            }
-            Err(WorkError::Engine(
-                error @ (EngineError::TooLong { .. }
-                | EngineError::Grammar { .. }
-                | EngineError::Request { .. }),
-            )) => self.hand_back(id, &error.to_string()).await,
-            Err(WorkError::Engine(error)) => {
-                self.hand_back(id, &error.to_string()).await?;
-                Err(error.into())
-            }
-            Err(error @ WorkError::Task(_)) => self.hand_back(id, &error.to_string()).await,
-            Ok(attempts) => {
-                let tokens = attempts.iter().map(|a| u64::from(a.completion_tokens)).sum();
-                let count = attempts.len();
-                killpoint::reach("miner:generated");
-                self.append(&Record::Generated { lease: id, attempts })?;
-                killpoint::reach("miner:kept");
-                let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                let event = Event::Generated { lease: id, attempts: count, tokens, elapsed_ms };
-                (self.events)(event);
-                Ok(Next::GoOn)
-            }
-        }
-    }
-
-    /// Runs the engine; meanwhile tells the coordinator that we are at it, and stops when told.
-    async fn generate_with_heartbeat(
-        &self,
-        lease: &Lease,
-        control: &Control,
-    ) -> Result<Result<Vec<lode_proto::attempt::Attempt>, WorkError>, MinerError> {
-        let engine = &self.config.engine;
-        let answer = work::answer(
-            self.engine.as_ref(),
-            lease,
-            self.policy,
-            engine.temperature_milli,
-            engine.grammar && self.engine.supports_grammar(),
-            control,
-        );
-        tokio::pin!(answer);
-        let beats = self.heartbeats(lease.id, control);
-        tokio::pin!(beats);
-        loop {
-            tokio::select! {
-                result = &mut answer => return Ok(result),
-                () = self.stop.stopped(), if !control.cancel.is_cancelled() => {
-                    control.cancel.cancel();
-                }
-                error = &mut beats, if !control.cancel.is_cancelled() => {
-                    control.cancel.cancel();
-                    if let Some(error) = error {
-                        return Err(error);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Ends when the lease is cancelled (`None`) or the coordinator cannot be talked to for good.
-    async fn heartbeats(&self, lease: LeaseId, control: &Control) -> Option<MinerError> {
-        loop {
-            tokio::time::sleep(Duration::from_millis(HEARTBEAT_MS)).await;
-            match self.is_cancelled(lease).await {
-                Ok(false) => {}
-                Ok(true) => return None,
-                Err(error) => return Some(error),
-            }
-            if control.cancel.is_cancelled() {
-                return None;
-            }
-        }
-    }
-
-    async fn is_cancelled(&self, lease: LeaseId) -> Result<bool, MinerError> {
-        match self.client.call(&MineRequest::Heartbeat { leases: vec![lease] }).await? {
-            MineReply::Alive { cancelled } => Ok(cancelled.contains(&lease)),
-            // It was restarted and does not know us yet; the lease itself is in its log.
-            MineReply::Refused(Refusal::NotJoined) => Ok(false),
-            MineReply::Refused(refusal) => Err(MinerError::Refused(refusal)),
-            _ => Err(MinerError::Protocol("heartbeat")),
         }
     }
 

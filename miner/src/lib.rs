@@ -15,6 +15,7 @@
 pub mod config;
 pub mod daemon;
 pub mod queue;
+mod report;
 mod store;
 mod work;
 
