@@ -1,156 +1,39 @@
 //! The shell around [`crate::book`] and [`crate::check`]: network, disk, and pulled bundles.
 
+mod co_sign;
+
 use std::{path::Path, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-use lode_bundle::{
-    audit::{AuditOptions, Signatures},
-    engine::BuiltinEngine,
-    error::BundleError,
-    pull::{self, ChunkSource, PullOptions},
-};
 use lode_node::{
-    keystore::{KeyError, KeyKind, Keystore},
+    keystore::{KeyKind, Keystore},
     killpoint,
     log::{Batch, DurableLog, LogError, SledLog},
-    rpc::{self, Caller, Client, Retry, RpcError},
-    sequence::{Sequence, SequenceError},
+    rpc::{Caller, Client, Retry},
+    sequence::Sequence,
     stop::Stop,
-    transport::{Handle, Multiaddr, Protocol, Target, Transport, TransportConfig, TransportError},
+    transport::{Multiaddr, Protocol, Target, Transport, TransportConfig},
 };
 use lode_proto::{
     codec,
     envelope::Envelope,
     epoch::{BeaconCommit, BeaconReveal, EpochOpen},
-    exchange::{BundleReply, BundleRequest},
-    genesis::{Genesis, GenesisError},
+    genesis::Genesis,
     id::{Hash, JobId, NetworkId},
     key::PublicKey,
     limits::{MAX_ENCODED_BYTES, MAX_TEXT_BYTES},
-    manifest::BundleSignature,
     refusal::Refusal,
     seed,
-    verify::{CoSignJob, GradeJob, VerdictCommit, VerdictReveal, VerifyReply, VerifyRequest},
+    verify::{GradeJob, VerdictCommit, VerdictReveal, VerifyReply, VerifyRequest},
 };
-use lode_tasks::family::{DomainError, Library};
-use serde::Serialize;
+use lode_tasks::family::Library;
 
+pub use crate::report::{Event, EventSink, VerifierError};
 use crate::{
     book::{Book, Record},
     check,
     config::VerifierConfig,
 };
-
-/// Pause before a bundle that could not be pulled is tried again.
-const AUDIT_PAUSE: Duration = Duration::from_secs(2);
-
-/// Why a verifier stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifierError {
-    /// The configuration cannot be used.
-    #[error("{0}")]
-    Config(String),
-    /// A domain file cannot be used.
-    #[error(transparent)]
-    Domain(#[from] DomainError),
-    /// The node key cannot be used.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The book cannot be used.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// The envelope sequence cannot be used.
-    #[error(transparent)]
-    Sequence(#[from] SequenceError),
-    /// The transport cannot start.
-    #[error(transparent)]
-    Transport(#[from] TransportError),
-    /// The coordinator cannot be talked to.
-    #[error("talking to the coordinator failed: {0}")]
-    Rpc(#[from] RpcError),
-    /// The coordinator showed something that is no genesis.
-    #[error("the coordinator's genesis cannot be trusted: {0}")]
-    Genesis(#[from] GenesisError),
-    /// Another network than the one configured.
-    #[error("the coordinator runs network {got}, but the configuration names {want}")]
-    OtherNetwork {
-        /// Its network.
-        got: NetworkId,
-        /// Ours.
-        want: NetworkId,
-    },
-    /// The coordinator refused what cannot be mended by asking again.
-    #[error("the coordinator refused: {0}")]
-    Refused(Refusal),
-    /// The coordinator answered something that does not fit the question.
-    #[error("the coordinator gave an answer that does not fit the question ({0})")]
-    Protocol(&'static str),
-    /// The system gave no random bytes.
-    #[error("no random bytes from the system: {0}")]
-    Random(String),
-    /// A background task was lost.
-    #[error("a grading task was lost: {0}")]
-    Task(String),
-}
-
-/// What a verifier does, for whoever watches it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event {
-    /// The coordinator knows us.
-    Joined {
-        /// The network.
-        network: NetworkId,
-        /// Our key.
-        verifier: PublicKey,
-    },
-    /// A job was graded and its verdict committed to.
-    Graded {
-        /// The job.
-        job: JobId,
-        /// Attempts.
-        attempts: usize,
-    },
-    /// A job could not be checked here.
-    Inconclusive {
-        /// The job.
-        job: JobId,
-        /// Why.
-        reason: String,
-    },
-    /// A bundle was audited and signed.
-    Signed {
-        /// The epoch.
-        epoch: u64,
-        /// Plain BLAKE3 of its manifest.
-        manifest: Hash,
-    },
-    /// A bundle did not hold.
-    Refused {
-        /// The epoch.
-        epoch: u64,
-        /// What was wrong.
-        reason: String,
-    },
-    /// The verifier ends.
-    Stopped,
-}
-
-/// Where events go.
-pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
-
-/// The coordinator as a source of bundles.
-struct FromCoordinator {
-    handle: Handle,
-    target: Target,
-}
-
-#[async_trait]
-impl ChunkSource for FromCoordinator {
-    async fn ask(&self, request: BundleRequest) -> Result<BundleReply, String> {
-        rpc::call_bundle(&self.handle, &self.target, &request).await.map_err(|e| e.to_string())
-    }
-}
+use co_sign::FromCoordinator;
 
 struct Verifier {
     config: VerifierConfig,
@@ -388,72 +271,6 @@ impl Verifier {
         };
         killpoint::reach("verifier:reveal");
         self.hand_in("verdict", VerifyRequest::VerdictReveal(verdict.reveal)).await
-    }
-
-    async fn co_sign(&mut self, job: &CoSignJob) -> Result<(), VerifierError> {
-        let signed = self.book.signature(job.epoch).cloned();
-        let signature = match signed {
-            Some((manifest, signature)) if manifest == job.manifest => signature,
-            Some((manifest, _)) => {
-                let reason = format!("manifest {manifest} was signed for this epoch before");
-                return self.refuse(job, reason).await;
-            }
-            None => {
-                match self.audit(job).await {
-                    Ok(()) => {}
-                    // The coordinator went away, or this disk is full: that says nothing about
-                    // the bundle. What was pulled stays, and the coordinator asks again.
-                    Err(error @ (BundleError::Source(_) | BundleError::Io { .. })) => {
-                        tracing::warn!(epoch = job.epoch, %error, "not audited yet");
-                        tokio::time::sleep(AUDIT_PAUSE).await;
-                        return Ok(());
-                    }
-                    Err(error) => return self.refuse(job, error.to_string()).await,
-                }
-                let content = BundleSignature { manifest: job.manifest, epoch: job.epoch };
-                let signature = self.client.caller().seal(&content).await?;
-                killpoint::reach("verifier:audited");
-                let record = Record::Signed {
-                    epoch: job.epoch,
-                    manifest: job.manifest,
-                    signature: signature.clone(),
-                };
-                self.keep(record)?;
-                (self.events)(Event::Signed { epoch: job.epoch, manifest: job.manifest });
-                signature
-            }
-        };
-        killpoint::reach("verifier:sign");
-        self.hand_in("signature", VerifyRequest::CoSign(signature)).await
-    }
-
-    /// Pulls the bundle and audits it against the network that this verifier trusts.
-    async fn audit(&self, job: &CoSignJob) -> Result<(), BundleError> {
-        let threads = match self.config.threads {
-            0 => AuditOptions::default().threads,
-            some => some,
-        };
-        let options = PullOptions {
-            audit: AuditOptions {
-                anchor: Some(self.network),
-                signatures: Signatures::Staged,
-                threads,
-                ..AuditOptions::default()
-            },
-            manifest: Some(job.manifest),
-            skip_audit: false,
-        };
-        let out = self.config.data.join("bundles").join(job.manifest.to_string());
-        pull::pull(&self.source, &job.name, &out, &BuiltinEngine, &options, &|_| {}).await?;
-        Ok(())
-    }
-
-    async fn refuse(&self, job: &CoSignJob, reason: String) -> Result<(), VerifierError> {
-        let reason = shorten(&reason);
-        tracing::error!(epoch = job.epoch, %reason, "the bundle is not signed");
-        (self.events)(Event::Refused { epoch: job.epoch, reason: reason.clone() });
-        let request = VerifyRequest::RefuseCoSign { manifest: job.manifest, reason };
-        self.hand_in("refusal to sign", request).await
     }
 
     /// Makes a record durable, then applies it.

@@ -15,6 +15,7 @@ pub mod book;
 pub mod check;
 pub mod config;
 pub mod daemon;
+mod report;
 
 pub use config::VerifierConfig;
 pub use daemon::{Event, VerifierError, run};
