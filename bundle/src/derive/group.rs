@@ -1,33 +1,31 @@
-//! One counter: its task, its leases, what was committed and uploaded, receipts and grades.
+//! One counter: its task, its leases, what was committed and uploaded, and grades.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+mod receipts;
+mod verdicts;
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use lode_proto::{
     attempt::{Attempt, GroupCommit, Receipt},
     codec,
-    credit::{CREDIT_VERSION, credited_tokens, credits_milli},
     epoch::Outcome,
-    id::{AttemptId, Hash, JobId, LeaseId},
-    key::PublicKey,
+    id::{AttemptId, LeaseId},
     limits::{MAX_ENCODED_BYTES, MAX_GROUP_SIZE, MAX_LEASES_PER_TASK},
     manifest::CounterRecord,
     mine::MineRequest,
-    policy::{PolicyCard, Tier},
+    policy::PolicyCard,
     seed,
-    verify::{VerdictCommit, VerdictReveal},
 };
 
 use super::{
-    Agreement, Basis, Epoch, GradedAttempt, Group, SeededTask, named,
+    Basis, Epoch, GradedAttempt, Group, SeededTask, named,
     task::{Made, Maker},
 };
 use crate::{
     finding::{Check, Finding},
     record::GroupRecord,
 };
+pub(super) use receipts::check_chains;
 
 /// What one counter gives.
 #[derive(Default)]
@@ -274,50 +272,6 @@ impl OneGroup<'_> {
         found
     }
 
-    fn check_receipt(
-        &mut self,
-        receipt: &Receipt,
-        lease: LeaseId,
-        id: AttemptId,
-        attempt: &Attempt,
-        card: &PolicyCard,
-    ) {
-        let epoch = self.epoch;
-        let tokens = credited_tokens(
-            attempt.completion_tokens,
-            attempt.completion.len(),
-            epoch.open.campaign.max_completion_tokens,
-        );
-        let credits = credits_milli(tokens, card.parameters, receipt.tier);
-        if receipt.tier != Tier::T0 {
-            let what = format!(
-                "attempt {} is credited as {:?}, but a bundle proves no more than T0 yet",
-                attempt.index, receipt.tier
-            );
-            self.fail(Check::Receipt, what);
-        }
-        let right = receipt.miner == self.group.miner
-            && receipt.epoch == epoch.open.epoch
-            && receipt.lease == lease
-            && receipt.attempt_index == attempt.index
-            && receipt.attempt == id;
-        if !right {
-            let what = format!("the receipt of attempt {} is for something else", attempt.index);
-            self.fail(Check::Receipt, what);
-        } else if receipt.credit_version != CREDIT_VERSION {
-            let what = format!("credits by version {} of the formula", receipt.credit_version);
-            self.fail(Check::Inconclusive, what);
-        } else if (receipt.tokens, receipt.parameters, receipt.credits_milli)
-            != (tokens, card.parameters, credits)
-        {
-            let what = format!(
-                "attempt {} was credited {} for {} tokens, the formula gives {credits} for {tokens}",
-                attempt.index, receipt.credits_milli, receipt.tokens
-            );
-            self.fail(Check::Receipt, what);
-        }
-    }
-
     fn grade(
         &mut self,
         task: &SeededTask,
@@ -356,176 +310,6 @@ impl OneGroup<'_> {
             }
         }
         graded
-    }
-
-    /// Compares the coordinator's and the verifiers' verdicts with ours.
-    fn verdicts(
-        &mut self,
-        task: &SeededTask,
-        job: JobId,
-        commit_hash: &Hash,
-        graded: &[GradedAttempt],
-        miner_account: PublicKey,
-    ) -> Vec<Agreement> {
-        let (epoch, group) = (self.epoch, self.group);
-        let network = epoch.network;
-        let ours: Vec<(AttemptId, Hash)> =
-            graded.iter().map(|attempt| (attempt.id, attempt.verdict_hash)).collect();
-        let mismatch =
-            if task.basis == Basis::Regraded { Check::Inconclusive } else { Check::Verdict };
-        match group
-            .own
-            .as_ref()
-            .map(|own| own.open_from::<VerdictReveal>(network, &epoch.genesis.coordinator))
-        {
-            None => self.fail(Check::Verdict, "the coordinator's own grade is missing"),
-            Some(Err(error)) => {
-                self.fail(Check::Verdict, format!("the coordinator's grade: {error}"))
-            }
-            Some(Ok(own)) => {
-                if let Some(what) = differs(&own, job, task, &ours) {
-                    self.fail(mismatch, format!("the coordinator's grade {what}"));
-                }
-            }
-        }
-        let mut agreements: BTreeMap<PublicKey, Agreement> = BTreeMap::new();
-        let mut asked = BTreeSet::new();
-        for verdict in &group.verdicts {
-            let verifier = verdict.commit.sender;
-            let who = verifier.short();
-            let Some(account) = epoch.verifiers.get(&verifier) else {
-                self.fail(Check::Verdict, format!("{who} graded, but is no verifier of the epoch"));
-                continue;
-            };
-            if !asked.insert(verifier) {
-                self.fail(Check::Verdict, format!("verifier {who} graded twice"));
-                continue;
-            }
-            if *account == miner_account {
-                self.fail(Check::Verdict, format!("verifier {who} graded its own account's work"));
-                continue;
-            }
-            let on_record = [Some(self.lease()), None]
-                .iter()
-                .any(|lease| epoch.faults.contains(&(verifier, *lease)));
-            let commit = match verdict.commit.open::<VerdictCommit>(network) {
-                Ok(commit) if commit.job == job => commit,
-                Ok(_) => {
-                    self.fail(Check::Verdict, format!("verifier {who} committed to another job"));
-                    continue;
-                }
-                Err(error) => {
-                    self.fail(Check::Verdict, format!("the commitment of verifier {who}: {error}"));
-                    continue;
-                }
-            };
-            let Some(envelope) = &verdict.reveal else { continue };
-            let reveal = match envelope.open_from::<VerdictReveal>(network, &verifier) {
-                Ok(reveal) => reveal,
-                Err(error) => {
-                    self.fail(Check::Verdict, format!("the verdict of verifier {who}: {error}"));
-                    continue;
-                }
-            };
-            if reveal.commitment(&verifier).ok() != Some(commit.commit) {
-                if !on_record {
-                    let what =
-                        format!("the verdict of verifier {who} does not open its commitment");
-                    self.fail(Check::Verdict, what);
-                }
-                continue;
-            }
-            match differs(&reveal, job, task, &ours) {
-                None => {
-                    let (sequence, signature) = (envelope.sequence, envelope.signature);
-                    agreements.insert(verifier, Agreement { verifier, sequence, signature });
-                }
-                Some(_) if on_record => {}
-                Some(what) => {
-                    self.fail(mismatch, format!("the verdict of verifier {who} {what}"));
-                }
-            }
-        }
-        let quorum = epoch.genesis.quorum as usize;
-        if agreements.len() < quorum {
-            let got = agreements.len();
-            let what = format!(
-                "{got} verifiers revealed the verdict that the rules give, the quorum is {quorum}"
-            );
-            self.fail(mismatch, what);
-        }
-        let mut ranked: Vec<PublicKey> = epoch
-            .verifiers
-            .iter()
-            .filter(|(_, account)| **account != miner_account)
-            .map(|(key, _)| *key)
-            .collect();
-        ranked.sort_by_cached_key(|key| seed::draw_rank(&epoch.beacon, commit_hash, key));
-        self.result.substituted |=
-            ranked.iter().take(quorum).any(|drawn| !agreements.contains_key(drawn));
-        agreements.into_values().collect()
-    }
-
-    fn lease(&self) -> LeaseId {
-        seed::lease_id(
-            &self.epoch.network.0,
-            self.epoch.open.epoch,
-            self.record.counter,
-            self.group.lease_number,
-            &self.group.miner,
-        )
-    }
-}
-
-/// How a revealed verdict differs from ours, or `None` where it does not.
-fn differs(
-    reveal: &VerdictReveal,
-    job: JobId,
-    task: &SeededTask,
-    ours: &[(AttemptId, Hash)],
-) -> Option<String> {
-    let theirs = &reveal.verdict;
-    if theirs.job != job || theirs.task_id != task.id {
-        return Some("is of another job or task".into());
-    }
-    if theirs.verdicts.len() != ours.len() {
-        return Some(format!("is of {} attempts instead of {}", theirs.verdicts.len(), ours.len()));
-    }
-    let place = theirs.verdicts.iter().zip(ours).position(|(theirs, ours)| theirs != ours)?;
-    let got = theirs.verdicts.get(place)?.1.short();
-    let want = ours.get(place)?.1.short();
-    Some(format!("on attempt {place} is {got}, the rules give {want}"))
-}
-
-/// Receipts of each miner: one chain without a hole.
-pub(crate) fn check_chains(receipts: Vec<(u64, Receipt)>, findings: &mut Vec<Finding>) {
-    let mut chains: BTreeMap<PublicKey, Vec<(u64, Receipt)>> = BTreeMap::new();
-    for (counter, receipt) in receipts {
-        chains.entry(receipt.miner).or_default().push((counter, receipt));
-    }
-    for chain in chains.values_mut() {
-        chain.sort_by_key(|(_, receipt)| receipt.index);
-        if let Some((counter, first)) = chain.first()
-            && first.index == 0
-            && first.previous != Hash::default()
-        {
-            let what = "the miner's first receipt names one before it";
-            findings.push(Finding::counter(*counter, Check::Receipt, what));
-        }
-        for pair in chain.windows(2) {
-            let [(_, before), (counter, after)] = pair else { continue };
-            let linked = before.index.checked_add(1) == Some(after.index)
-                && before.hash().ok() == Some(after.previous);
-            if !linked {
-                let what = format!(
-                    "receipt {} of miner {} does not follow receipt {}",
-                    after.index,
-                    after.miner.short(),
-                    before.index
-                );
-                findings.push(Finding::counter(*counter, Check::Receipt, what));
-            }
-        }
     }
 }
 
