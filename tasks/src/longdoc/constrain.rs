@@ -1,29 +1,27 @@
 //! Constraints: drawn as a varied skeleton, resolved against answers and facts, put into words.
 
+mod draft;
+mod resolve;
+
 use crate::{
     domain::Slot,
     draw::Draw,
-    number,
-    query::{Cell, Table},
-    types::{
-        Answer, AnswerKind, AttrId, Check, Constraint, EntityId, FactRef, NumberSource, Query,
-        Selector, ValueKind,
-    },
+    types::{Answer, AttrId, Check, Constraint, FactRef, NumberSource},
 };
 
 use super::{
-    artifact::{self, FILLER},
+    artifact,
     plan::{Kind, Layout, Plan},
     question::{Budget, Drafted},
     world::World,
 };
+use draft::Maker;
+pub(super) use resolve::{initials, resolve, source_number};
 
 /// Draws for one slot of the skeleton before the world is given up.
 const TRIES: u32 = 12;
 /// Estimated tokens of the compute lines of one derived number.
 const TOKENS_DERIVED: usize = 44;
-/// Moduli of derived numbers.
-const MODULI: [i64; 5] = [50, 60, 70, 80, 100];
 /// Letters that a constraint may forbid, commonest in English first.
 const LETTERS: &str = "etaoinshrdlcumwfgypbvkjxqz";
 /// Words beyond the fewest possible that a word count may ask for.
@@ -179,240 +177,6 @@ pub(super) fn support_of(constraint: &Constraint, answers: &[Answer]) -> Vec<Fac
 
 fn answer(answers: &[Answer], question: u16) -> Option<&Answer> {
     answers.get(usize::from(question).checked_sub(1)?)
-}
-
-/// The property of the artifact that a constraint comes to under these answers and facts.
-pub(super) fn resolve(
-    constraint: &Constraint,
-    world: &World<'_>,
-    answers: &[Answer],
-    table: &Table,
-) -> Option<Check> {
-    let number = |source: &NumberSource| source_number(source, answers, table);
-    let name = |entity: EntityId| vec![world.name(entity).to_owned()];
-    let forms = |question: u16| match answer(answers, question)? {
-        Answer::Entity(entity) => Some(name(*entity)),
-        Answer::Category(text) => Some(vec![text.clone()]),
-        Answer::Integer(_) | Answer::Decimal(_) => None,
-    };
-    Some(match constraint {
-        Constraint::WordCount(words) => Check::WordCount(*words),
-        Constraint::MaxWords(words) => Check::MaxWords(*words),
-        Constraint::MinWords(words) => Check::MinWords(*words),
-        Constraint::Answer { question } => match answer(answers, *question)? {
-            Answer::Integer(n) => Check::ContainsNumber(*n),
-            Answer::Decimal(milli) => Check::ContainsDecimal(*milli),
-            _ => Check::Contains(forms(*question)?),
-        },
-        Constraint::Category { question, attr } => {
-            let Answer::Entity(entity) = answer(answers, *question)? else { return None };
-            check_of(table.get(FactRef { entity: *entity, attr: *attr }), world, *attr)?
-        }
-        Constraint::Fact(fact) => check_of(table.get(*fact), world, fact.attr)?,
-        Constraint::Name(entity) => Check::Contains(name(*entity)),
-        Constraint::StartsWith(entity) => Check::StartsWith(name(*entity)),
-        Constraint::Word(word) => Check::Contains(vec![word.clone()]),
-        Constraint::NextPrime { source, modulus, plus } => {
-            Check::ContainsNumber(number::next_prime(number(source)?.rem_euclid(*modulus) + plus))
-        }
-        Constraint::Equation { a, b, modulus, plus } => Check::Equation {
-            a: number(a)?.rem_euclid(*modulus) + plus,
-            b: number(b)?.rem_euclid(*modulus) + plus,
-        },
-        Constraint::DigitSum { source, modulus, plus } => {
-            Check::DigitSum(number(source)?.rem_euclid(*modulus) + plus)
-        }
-        Constraint::Acrostic { questions } => {
-            let mut letters = String::new();
-            for question in questions {
-                let Answer::Entity(entity) = answer(answers, *question)? else { return None };
-                letters.push_str(&initials(world.name(*entity)));
-            }
-            Check::Acrostic(letters)
-        }
-        Constraint::Order { questions } => {
-            Check::Order(questions.iter().map(|q| forms(*q)).collect::<Option<_>>()?)
-        }
-        Constraint::ForbiddenLetter(letter) => Check::ForbiddenLetter(*letter),
-        Constraint::WordLengths(lengths) => Check::WordLengths(lengths.clone()),
-        Constraint::Alphabetical(words) => Check::Alphabetical(*words),
-        Constraint::SentenceCount(count) => Check::SentenceCount(*count),
-        Constraint::EndsWith(word) => Check::EndsWith(word.clone()),
-    })
-}
-
-/// Upper-case initials of a name.
-pub(super) fn initials(name: &str) -> String {
-    name.split_whitespace()
-        .filter_map(|word| word.chars().next())
-        .flat_map(char::to_uppercase)
-        .collect()
-}
-
-/// The whole number that a constraint's source comes to.
-pub(super) fn source_number(
-    source: &NumberSource,
-    answers: &[Answer],
-    table: &Table,
-) -> Option<i64> {
-    match (answer(answers, source.question)?, source.attr) {
-        (Answer::Entity(entity), Some(attr)) => {
-            table.number(*entity, attr).map(|milli| milli / 1000)
-        }
-        (Answer::Integer(n), None) => Some(*n),
-        _ => None,
-    }
-}
-
-fn check_of(cell: Cell, world: &World<'_>, attr: AttrId) -> Option<Check> {
-    match cell {
-        Cell::Missing => None,
-        Cell::Category(_) => Some(Check::Contains(vec![world.text(cell, attr)])),
-        Cell::Number(milli) if world.schemas[attr.at()].kind == ValueKind::Decimal => {
-            Some(Check::ContainsDecimal(milli))
-        }
-        Cell::Number(milli) => Some(Check::ContainsNumber(milli / 1000)),
-    }
-}
-
-struct Maker<'w, 'a> {
-    world: &'w World<'a>,
-    questions: &'w [Drafted],
-}
-
-impl Maker<'_, '_> {
-    fn draft(&self, kind: Kind, draw: &mut Draw) -> Option<Constraint> {
-        let filler = |draw: &mut Draw| draw.pick(&FILLER).map(|word| (*word).to_owned());
-        Some(match kind {
-            Kind::Nothing => return None,
-            Kind::WordCount => Constraint::WordCount(0),
-            Kind::MaxWords => Constraint::MaxWords(0),
-            Kind::MinWords => Constraint::MinWords(0),
-            Kind::ForbiddenLetter => Constraint::ForbiddenLetter('?'),
-            Kind::Answer => Constraint::Answer {
-                question: u16::try_from(draw.index(self.questions.len()) + 1).ok()?,
-            },
-            Kind::Category => Constraint::Category {
-                question: self.entity_question(draw)?,
-                attr: self.attr(|kind| kind == ValueKind::Category, draw)?,
-            },
-            Kind::Fact => Constraint::Fact(FactRef {
-                entity: self.entity(draw)?,
-                attr: self.attr(|_| true, draw)?,
-            }),
-            Kind::Name if draw.chance(1, 2) => Constraint::Name(self.entity(draw)?),
-            Kind::Name => Constraint::Name(self.asked(draw)?),
-            Kind::StartsWith => Constraint::StartsWith(self.asked(draw)?),
-            Kind::Word => Constraint::Word(filler(draw)?),
-            Kind::NextPrime => Constraint::NextPrime {
-                source: self.source(draw)?,
-                modulus: *draw.pick(&MODULI)?,
-                plus: draw.range(11, 29),
-            },
-            Kind::Equation => Constraint::Equation {
-                a: self.source(draw)?,
-                b: self.source(draw)?,
-                modulus: *draw.pick(&MODULI)?,
-                plus: draw.range(10, 19),
-            },
-            Kind::DigitSum => Constraint::DigitSum {
-                source: self.source(draw)?,
-                modulus: *draw.pick(&MODULI)?,
-                plus: draw.range(50, 60),
-            },
-            Kind::Acrostic => Constraint::Acrostic { questions: self.entity_questions(2, draw)? },
-            Kind::Order => Constraint::Order { questions: self.entity_questions(2, draw)? },
-            Kind::WordLengths => Constraint::WordLengths(
-                (0..3).map(|_| u16::try_from(draw.range(3, 6)).unwrap_or(4)).collect(),
-            ),
-            Kind::Alphabetical => Constraint::Alphabetical(u16::try_from(draw.range(3, 5)).ok()?),
-            Kind::SentenceCount => Constraint::SentenceCount(u16::try_from(draw.range(2, 3)).ok()?),
-            Kind::EndsWith => Constraint::EndsWith(filler(draw)?),
-        })
-    }
-
-    /// Equal sources in one equation, and two constraints that fix the same words, do not go
-    /// together.
-    fn fits(&self, constraint: &Constraint, chosen: &[Constraint]) -> bool {
-        let leads = |c: &Constraint| {
-            matches!(
-                c,
-                Constraint::Acrostic { .. }
-                    | Constraint::WordLengths(_)
-                    | Constraint::Alphabetical(_)
-                    | Constraint::StartsWith(_)
-            )
-        };
-        match constraint {
-            Constraint::Equation { a, b, .. } => a != b,
-            other if leads(other) => !chosen.iter().any(leads),
-            Constraint::Category { attr, .. } => !chosen
-                .iter()
-                .any(|c| matches!(c, Constraint::Category { attr: known, .. } if known == attr)),
-            _ => true,
-        }
-    }
-
-    fn entity(&self, draw: &mut Draw) -> Option<EntityId> {
-        u16::try_from(draw.index(self.world.roster.len())).ok().map(EntityId)
-    }
-
-    /// An entity that a question names, else any.
-    fn asked(&self, draw: &mut Draw) -> Option<EntityId> {
-        let named = self.questions.iter().find_map(|question| match &question.query {
-            Query::Number { of: Selector::Named(entity), .. }
-            | Query::Category { of: Selector::Named(entity), .. } => Some(*entity),
-            _ => None,
-        });
-        named.or_else(|| self.entity(draw))
-    }
-
-    fn attr(&self, wanted: impl Fn(ValueKind) -> bool, draw: &mut Draw) -> Option<AttrId> {
-        let fitting: Vec<AttrId> = self
-            .world
-            .attr_ids()
-            .filter(|attr| wanted(self.world.schemas[attr.at()].kind))
-            .collect();
-        draw.pick(&fitting).copied()
-    }
-
-    fn numbered(&self, wanted: impl Fn(&Drafted) -> bool) -> Vec<u16> {
-        (1..)
-            .zip(self.questions)
-            .filter(|(_, question)| wanted(question))
-            .map(|(number, _)| number)
-            .collect()
-    }
-
-    fn entity_question(&self, draw: &mut Draw) -> Option<u16> {
-        draw.pick(&self.numbered(|q| q.kind == AnswerKind::Entity)).copied()
-    }
-
-    /// Questions with different entities for answers.
-    fn entity_questions(&self, count: usize, draw: &mut Draw) -> Option<Vec<u16>> {
-        let mut seen: Vec<&Answer> = Vec::new();
-        let mut all = self.numbered(|q| q.kind == AnswerKind::Entity);
-        draw.shuffle(&mut all);
-        all.retain(|number| {
-            let answer = &self.questions[usize::from(*number) - 1].answer;
-            let fresh = !seen.contains(&answer);
-            seen.push(answer);
-            fresh
-        });
-        all.truncate(count);
-        (all.len() == count).then_some(all)
-    }
-
-    fn source(&self, draw: &mut Draw) -> Option<NumberSource> {
-        let numeric = self.numbered(|q| q.kind == AnswerKind::Integer);
-        if !numeric.is_empty() && draw.chance(1, 3) {
-            return Some(NumberSource { question: *draw.pick(&numeric)?, attr: None });
-        }
-        Some(NumberSource {
-            question: self.entity_question(draw)?,
-            attr: Some(self.attr(|kind| kind == ValueKind::Integer, draw)?),
-        })
-    }
 }
 
 /// A constraint in words.
