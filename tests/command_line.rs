@@ -66,11 +66,13 @@ fn a_busy_port_and_a_folder_that_cannot_be_are_said() {
     let port = taken.local_addr().expect("an address").port();
     let config = |data: &str, port: u16| {
         let file = folder.path().join("coordinator.toml");
-        let text = format!(
-            "data = \"{data}\"\nlisten = [\"/ip4/127.0.0.1/tcp/{port}\"]\n\
-             [network]\nname = \"test\"\nquorum = 2\nverifiers = 3\n\
-             [campaign]\nprofile = \"nano\"\n"
-        );
+        let ours = |line: &str| match line.split(" = ").next() {
+            Some("data") => format!("data = {data:?}\n"),
+            Some("listen") => format!("listen = [\"/ip4/127.0.0.1/tcp/{port}\"]\n"),
+            _ => format!("{line}\n"),
+        };
+        let example = include_str!("../deploy/coordinator.example.toml");
+        let text: String = example.lines().map(ours).collect();
         std::fs::write(&file, text).expect("writes");
         file.display().to_string()
     };

@@ -48,11 +48,7 @@ struct Run {
     _folder: tempfile::TempDir,
 }
 
-fn devnet(extra: &[&str]) -> Run {
-    devnet_in(tempfile::tempdir().expect("a folder"), extra, &[])
-}
-
-fn devnet_in(folder: tempfile::TempDir, extra: &[&str], env: &[(&str, &Path)]) -> Run {
+fn devnet(folder: tempfile::TempDir, extra: &[&str], env: &[(&str, &Path)]) -> Run {
     let out = folder.path().join("net");
     let place = out.display().to_string();
     let mut args = vec!["devnet", "--out", &place, "--json"];
@@ -169,7 +165,7 @@ fn mined_signed_audited_and_trained_on() {
         "2",
     ];
     interrupted(&folder.path().join("net"), &args);
-    let run = devnet_in(folder, &args, &[]);
+    let run = devnet(folder, &args, &[]);
     assert!(number(&run.summary, "pairs") >= 3);
     assert!(number(&run.summary, "tasks_with_pairs") >= 2);
     assert_eq!(number(&run.summary, "mismatches"), 0);
@@ -216,7 +212,7 @@ fn mined_under_kills(pairs: &str, kills: &str, folder: tempfile::TempDir, env: &
     eprintln!("kill seed {seed} (LODE_KILL_SEED)");
     let mut args = vec!["--pairs", pairs, "--min-tasks", pairs, "--train-steps", "0"];
     args.extend(["--eval-tasks", "0", "--kills", kills, "--kill-seed", &seed]);
-    let run = devnet_in(folder, &args, env);
+    let run = devnet(folder, &args, env);
     let wanted: u64 = kills.parse().expect("a number");
     for role in ["coordinator", "miner", "verifier"] {
         let kills = run.summary["kills"][role].as_u64().unwrap_or(0);
