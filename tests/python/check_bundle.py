@@ -45,6 +45,32 @@ def check(condition, what):
         sys.exit(f"FAILED: {what}")
 
 
+def check_promises(folder, configs):
+    """What the card promises of every pair, in every config that holds pairs of one group."""
+    for config in {"pairs", "trap"} & set(configs):
+        used = set()
+        rows = [row for split in load_dataset(folder, config).values() for row in split]
+        for row in rows:
+            name, kind = row["pair_id"], row["pair_annotations"]["pair_type"]
+            chosen, rejected = row["chosen_metadata"], row["rejected_metadata"]
+            if kind == "group":
+                check(chosen["pass"] and not rejected["pass"], f"{name}: not a pass and a failure")
+            else:
+                check("caught" in rejected["trap_outcomes"], f"{name}: nobody was caught")
+            readable = rejected["failure_class"] not in ("cap", "format")
+            check(readable, f"{name}: the rejected side cannot be read")
+            for side in (chosen, rejected):
+                once = (kind, side["record_id"])
+                check(once not in used, f"{name}: an attempt twice in pairs of kind {kind}")
+                used.add(once)
+            said = {(v["chosen_verdict"], v["rejected_verdict"]) for v in row["verdicts"]}
+            check(len(said) == 1, f"{name}: verdicts differ")
+            signers = {v["verifier"] for v in row["verdicts"]}
+            check(len(signers) >= 2, f"{name}: fewer than two verifiers")
+        tasks = {row["challenge_id"] for row in rows}
+        print(f"config {config}: {len(rows)} pairs over {len(tasks)} tasks hold what is promised")
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
@@ -62,12 +88,12 @@ def main():
         splits = load_dataset(folder, config)
         rows = {split: len(splits[split]) for split in splits}
         print(f"config {config}: {rows}")
+    check_promises(folder, configs)
     row = train[0]
     check(row["chosen"] == row["chosen_text"], "chosen and chosen_text differ")
     check(row["chosen"] != row["rejected"], "a pair with two equal sides")
     side = row["chosen_metadata"]
     check(side["artifact"] and side["artifact"] in row["chosen"], "the artifact is not in the text")
-    check(row["verdicts"] and len(row["verdicts"]) >= 2, "fewer than two verdicts")
 
     tokenizer = byte_tokenizer()
     text = row["prompt"] + row["chosen"]
