@@ -22,7 +22,7 @@ use lode_proto::{
     envelope::Envelope,
     id::{Hash, NetworkId},
     key::SecretKey,
-    limits::MAX_MANIFEST_BYTES,
+    limits::{MAX_EARLIER_FINGERPRINTS, MAX_MANIFEST_BYTES},
     manifest::{BundleSignature, Manifest, SignatureFile},
 };
 
@@ -99,20 +99,38 @@ pub fn stage(
 }
 
 /// Fingerprints of the pairs that this root's bundles before `epoch` hold, sorted: what goes into
-/// [`EpochRecord::earlier`].
+/// [`EpochRecord::earlier`]. A bundle that was moved away still counts. Of more than
+/// [`MAX_EARLIER_FINGERPRINTS`] those of the oldest bundles are left out.
 ///
 /// # Errors
 /// A published bundle whose fingerprints are missing or cut, saying what to do.
 pub fn earlier(root: &Path, epoch: u64) -> Result<Vec<Hash>, BundleError> {
     let mut prints = BTreeSet::new();
-    for name in (0..epoch).map(layout::bundle_name).filter(|name| root.join(name).exists()) {
+    for name in (0..epoch).rev().map(layout::bundle_name) {
         let path = root.join(layout::FINGERPRINTS).join(format!("{name}.bin"));
-        let bytes = std::fs::read(&path).map_err(BundleError::io(&path))?;
+        let unusable = |what: &str| {
+            let what = format!(
+                "{what}: restore it, or put an empty file there to risk near-duplicates of that \
+                 bundle's pairs"
+            );
+            BundleError::bad(path.display().to_string(), what)
+        };
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                if root.join(&name).exists() {
+                    return Err(unusable("is missing"));
+                }
+                continue;
+            }
+            Err(error) => return Err(BundleError::io(&path)(error)),
+        };
         let (hashes, rest) = bytes.as_chunks::<32>();
         if !rest.is_empty() {
-            let what = "is cut: restore it, or put an empty file there to risk near-duplicates of \
-                        that bundle's pairs";
-            return Err(BundleError::bad(path.display().to_string(), what));
+            return Err(unusable("is cut"));
+        }
+        if prints.len() + hashes.len() > MAX_EARLIER_FINGERPRINTS {
+            break;
         }
         prints.extend(hashes.iter().map(|hash| Hash(*hash)));
     }
@@ -161,11 +179,16 @@ pub fn attach_signatures(
         return Err(BundleError::Record(findings));
     }
     fsio::replace(&staged.join(layout::SIGNATURES), &codec::encode(&file)?)?;
+    let folder = root.join(layout::FINGERPRINTS);
     let prints = root.join(layout::STAGED).join(format!("{name}.bin"));
+    let kept = folder.join(format!("{name}.bin"));
     if prints.exists() {
-        let folder = root.join(layout::FINGERPRINTS);
         fsio::create_dir(&folder)?;
-        fsio::rename(&prints, &folder.join(format!("{name}.bin")))?;
+        fsio::sync_dir(root)?;
+        fsio::rename(&prints, &kept)?;
+    } else if !kept.exists() {
+        let what = "is missing: stage the bundle again";
+        return Err(BundleError::bad(prints.display().to_string(), what));
     }
     fsio::rename(&staged, &signed)?;
     Ok(signed)

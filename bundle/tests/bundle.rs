@@ -288,6 +288,8 @@ fn signatures_are_complete_or_the_bundle_stays_staged() {
     let kept = root.path().join(layout::FINGERPRINTS).join(format!("{}.bin", staged.name));
     fs::write(&kept, [1; 33]).unwrap();
     assert!(earlier(root.path(), EPOCH + 1).unwrap_err().to_string().contains("is cut"));
+    fs::remove_file(&kept).unwrap();
+    assert!(earlier(root.path(), EPOCH + 1).unwrap_err().to_string().contains("is missing"));
     assert!(stage(&world.record, &BuiltinEngine, root.path(), 2).is_err());
 }
 

@@ -37,9 +37,11 @@ const ARITHMETIC: &str = "f32";
 #[derive(Debug)]
 pub struct Native {
     inner: Arc<Inner>,
-    /// One group at a time: two would only share the same cores.
-    busy: Arc<tokio::sync::Mutex<()>>,
 }
+
+/// One group at a time in this process: two would only share the same cores, and in one pool a
+/// worker that waits inside one group could take up the whole of the other.
+static BUSY: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 #[derive(Debug)]
 struct Inner {
@@ -82,7 +84,7 @@ impl Native {
         let tokenizer = model.tokenizer.clone();
         let grammars = Grammars::new(&tokenizer)?;
         let inner = Arc::new(Inner { session, tokenizer, grammars, identity });
-        Ok(Self { inner, busy: Arc::default() })
+        Ok(Self { inner })
     }
 
     /// The tokenizer.
@@ -153,7 +155,7 @@ impl Engine for Native {
         let abandoned = CancelFlag::default();
         let on_drop = CancelOnDrop(abandoned.clone());
         let work = async {
-            let turn = Arc::clone(&self.busy).lock_owned().await;
+            let turn = BUSY.lock().await;
             let (inner, control) = (Arc::clone(&self.inner), control.clone());
             let run = move || {
                 let _turn = turn;

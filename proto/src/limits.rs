@@ -95,6 +95,8 @@ pub const DEFAULT_RETRY_AFTER_MS: u64 = 500;
 pub const BUNDLE_CHUNK_BYTES: u64 = 1024 * 1024;
 /// Largest `manifest.json`, bytes.
 pub const MAX_MANIFEST_BYTES: usize = 16 * 1024 * 1024;
+/// Fingerprints of earlier bundles' pairs that a bundle's evidence lists, 32 bytes each.
+pub const MAX_EARLIER_FINGERPRINTS: usize = 1_000_000;
 /// Largest single file of a bundle, bytes.
 pub const MAX_BUNDLE_FILE_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 /// Files in a bundle.

@@ -41,6 +41,23 @@ fn make(library: &Library, profile: Profile, n: u64) -> (Task, AnswerKey) {
         .unwrap_or_else(|error| panic!("{profile} seed {n}: {error}"))
 }
 
+/// A size limit of a profile must not leave an attribute with one value for everybody.
+#[test]
+fn numbers_tell_entities_apart() {
+    let library = library();
+    for n in 0..300 {
+        let (task, key) = make(&library, Profile::Nano, n);
+        for (at, schema) in task.attributes.iter().enumerate() {
+            let of_attribute: Vec<_> =
+                key.facts.iter().filter(|fact| usize::from(fact.fact.attr.0) == at).collect();
+            let values: BTreeSet<String> =
+                of_attribute.iter().map(|fact| format!("{:?}", fact.value)).collect();
+            let distinct = values.len() == of_attribute.len();
+            assert!(!schema.kind.is_number() || distinct, "seed {n}, {}: {values:?}", schema.key);
+        }
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
     let (one, two) = (library(), library());

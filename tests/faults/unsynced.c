@@ -9,11 +9,11 @@
  *   kill -9 ─► same command again ─► read notes ─► put back whatever no sync covered ─► main()
  *
  * Files are known by inode and time of birth, so a rename does not hide them. sync_file_range does not count as
- * a sync: it says nothing about the disk's cache or the file's size. Lost creations, renames and
- * removals are not modelled.
+ * a sync: it says nothing about the disk's cache or the file's size. Lost creations, renames,
+ * removals and truncations at open are not modelled; standard output and error are left alone.
  *
  * LODE_UNSYNCED_JOURNALS: folder of the journals, one a command line. LODE_UNSYNCED_REPORT: file
- * that gets one line for every restoration, so that a test can tell that there were any.
+ * that gets one line for every file put back, so that a test can tell that there were any.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -77,6 +77,10 @@ static uint64_t file_id(int fd, const char *path) {
     memset(&sx, 0, sizeof sx);
     int flags = AT_SYMLINK_NOFOLLOW | (fd >= 0 ? AT_EMPTY_PATH : 0);
     if (statx(fd >= 0 ? fd : AT_FDCWD, path, flags, STATX_INO | STATX_BTIME, &sx) != 0) die("statx");
+    if (!(sx.stx_mask & STATX_BTIME)) {
+        fprintf(stderr, "unsynced: this file system keeps no time of birth\n");
+        _exit(99);
+    }
     uint64_t born = (uint64_t)sx.stx_btime.tv_sec * 1000000000u + sx.stx_btime.tv_nsec;
     return (born ^ sx.stx_ino) * 0x9e3779b97f4a7c15ULL ^ sx.stx_ino;
 }
@@ -84,7 +88,7 @@ static uint64_t file_id(int fd, const char *path) {
 /* Whether the descriptor is a regular file under the root. */
 static int watched(int fd, struct stat *st) {
     char link[64], path[4096];
-    if (journal < 0 || fd == journal || fstat(fd, st) != 0 || !S_ISREG(st->st_mode)) return 0;
+    if (journal < 0 || fd <= 2 || fd == journal || fstat(fd, st) != 0 || !S_ISREG(st->st_mode)) return 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t n = readlink(link, path, sizeof path - 1);
     if (n <= 0) return 0;
@@ -183,7 +187,19 @@ int fdatasync(int fd) { return synced(fd, real_fdatasync); }
 
 struct known { struct note note; off_t bytes; };
 static struct known *all;
-static uint64_t count, restored, lost;
+static uint64_t count;
+static const char *who;
+
+static void report(const char *path, uint64_t lost) {
+    const char *place = getenv("LODE_UNSYNCED_REPORT");
+    if (!place) return;
+    int fd = open(place, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    char line[1024];
+    int n = snprintf(line, sizeof line, "lost %llu writes of %.400s: %.300s\n",
+                     (unsigned long long)lost, path, who);
+    if (fd < 0 || real_write(fd, line, (size_t)n) != n) die("report");
+    close(fd);
+}
 
 static uint64_t durable_up_to(uint64_t file) {
     uint64_t up_to = 0;
@@ -198,6 +214,7 @@ static int visit(const char *path, const struct stat *st, int type, struct FTW *
     (void)st;
     if (type != FTW_F) return 0;
     int fd = -1;
+    uint64_t lost = 0;
     uint64_t file = file_id(-1, path), durable = durable_up_to(file);
     for (uint64_t i = count; i-- > durable;) {
         struct note *note = &all[i].note;
@@ -213,8 +230,8 @@ static int visit(const char *path, const struct stat *st, int type, struct FTW *
         lost++;
     }
     if (fd >= 0) {
-        restored++;
         close(fd);
+        report(path, lost);
     }
     return 0;
 }
@@ -239,16 +256,8 @@ static void put_back(const char *command) {
         count++;
         if (note.kind == NOTE_WRITE) at += (off_t)note.old;
     }
+    who = command;
     if (count && nftw(root, visit, 16, FTW_PHYS) != 0) die(root);
-    const char *report = getenv("LODE_UNSYNCED_REPORT");
-    if (report && count) {
-        int fd = open(report, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-        char line[512];
-        int n = snprintf(line, sizeof line, "lost %llu writes in %llu files: %.300s\n",
-                         (unsigned long long)lost, (unsigned long long)restored, command);
-        if (fd < 0 || real_write(fd, line, (size_t)n) != n) die("report");
-        close(fd);
-    }
     free(all);
     all = NULL;
 }
@@ -280,7 +289,10 @@ __attribute__((constructor)) static void begin(void) {
         }
     }
     if (!runs) return;
-    snprintf(root, sizeof root, "%s/", under);
+    char *real = realpath(under, NULL);
+    if (!real) die(under);
+    snprintf(root, sizeof root, "%s/", real);
+    free(real);
     char path[4200];
     snprintf(path, sizeof path, "%s/%016llx", folder, (unsigned long long)hash);
     int opened = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);

@@ -119,7 +119,8 @@ fn nano() -> Plan {
         groups: 0,
         attributes: (2, 2),
         paragraphs: 0,
-        // Numbers with a thousands separator are copied right 3 to 16 % of the time, others 50 %.
+        // Numbers with a thousands separator are copied right 3 to 16 % of the time, others
+        // up to 50 %.
         max_number: 989,
         depth: 0,
         aliases: 0,

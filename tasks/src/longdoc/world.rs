@@ -156,7 +156,10 @@ impl<'a> World<'a> {
             let at = draw.index(attribute.schema.vocabulary.len());
             return Cell::Category(u16::try_from(at).unwrap_or(0));
         }
-        let high = attribute.max.min(plan.max_number.saturating_mul(1000));
+        // Years stay years, and an attribute beyond the cap keeps its own range.
+        let cap = plan.max_number.saturating_mul(1000);
+        let capped = attribute.schema.kind != ValueKind::Year && cap > attribute.min;
+        let high = if capped { attribute.max.min(cap) } else { attribute.max };
         let steps = (high - attribute.min) / attribute.step;
         Cell::Number(attribute.min + draw.range(0, steps) * attribute.step)
     }
