@@ -207,11 +207,18 @@ fn mined_signed_audited_and_trained_on() {
 }
 
 /// A run that only mines, and kills each role so often at named points.
-fn mined_under_kills(pairs: &str, kills: &str, folder: tempfile::TempDir, env: &[(&str, &Path)]) {
+fn mined_under_kills(
+    pairs: &str,
+    kills: &str,
+    extra: &[&str],
+    folder: tempfile::TempDir,
+    env: &[(&str, &Path)],
+) {
     let seed = std::env::var("LODE_KILL_SEED").unwrap_or_else(|_| "1".into());
     eprintln!("kill seed {seed} (LODE_KILL_SEED)");
     let mut args = vec!["--pairs", pairs, "--min-tasks", pairs, "--train-steps", "0"];
     args.extend(["--eval-tasks", "0", "--kills", kills, "--kill-seed", &seed]);
+    args.extend_from_slice(extra);
     let run = devnet(folder, &args, env);
     let wanted: u64 = kills.parse().expect("a number");
     for role in ["coordinator", "miner", "verifier"] {
@@ -226,7 +233,7 @@ fn mined_under_kills(pairs: &str, kills: &str, folder: tempfile::TempDir, env: &
 fn each_role_killed_ten_times() {
     let _cores = CORES.lock().unwrap_or_else(PoisonError::into_inner);
     if model() {
-        mined_under_kills("8", "10", tempfile::tempdir().expect("a folder"), &[]);
+        mined_under_kills("8", "10", &[], tempfile::tempdir().expect("a folder"), &[]);
     }
 }
 
@@ -269,7 +276,8 @@ fn killed_and_every_unsynced_write_lost() {
         ("LODE_UNSYNCED_JOURNALS", faults.path()),
         ("LODE_UNSYNCED_REPORT", report.as_path()),
     ];
-    mined_under_kills("4", "4", folder, &env);
+    // Between the write to the file and the sync of it.
+    mined_under_kills("4", "4", &["--kill-point", "log:flushed"], folder, &env);
     let lost = std::fs::read_to_string(&report).expect("a report");
     // Not only the log's `head`, which is never synced, but its data.
     for role in ["coordinator", "miner", "verifier"] {

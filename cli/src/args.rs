@@ -443,6 +443,9 @@ pub(crate) struct Devnet {
     /// Seed of the draw of those points.
     #[arg(long, default_value_t = 1, hide = true)]
     pub(crate) kill_seed: u64,
+    /// For tests: kill at this point only.
+    #[arg(long, hide = true)]
+    pub(crate) kill_point: Option<String>,
     /// The result as JSON on standard output.
     #[arg(long)]
     pub(crate) json: bool,

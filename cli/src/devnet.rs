@@ -166,7 +166,7 @@ impl<'a> Network<'a> {
             restarts: BTreeMap::new(),
             progress: Progress::default(),
             miners: BTreeMap::new(),
-            kills: Kills::new(args.kills, args.kill_seed),
+            kills: Kills::new(args.kills, args.kill_seed, args.kill_point.clone()),
             others_started: false,
             bar: term::step_bar(args.pairs, "pairs"),
         })

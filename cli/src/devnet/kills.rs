@@ -14,6 +14,7 @@ const POINTS: [(&str, &[(&str, u64)]); 3] = [
         &[
             ("log:before-write", 60),
             ("log:written", 60),
+            ("log:flushed", 60),
             ("log:synced", 60),
             ("coordinator:lease_issued:decided", 3),
             ("coordinator:lease_issued:synced", 3),
@@ -58,6 +59,9 @@ const AT_THE_END: &[&str] = &[
     "coordinator:bundle:signed",
 ];
 
+/// A lone point kills at one of so many of its first times.
+const MOST_OF_ONE_POINT: u64 = 6;
+
 /// SIGKILL and SIGABRT.
 const KILLED: [i32; 2] = [9, 6];
 
@@ -66,6 +70,8 @@ const KILLED: [i32; 2] = [9, 6];
 pub(crate) struct Kills {
     each: u32,
     seed: u64,
+    /// The one point to kill at, where not at any.
+    only: Option<String>,
     draws: u64,
     /// How many of [`AT_THE_END`] have come true.
     ends: u64,
@@ -75,8 +81,9 @@ pub(crate) struct Kills {
 
 impl Kills {
     /// `each` kills of every role, drawn from `seed`.
-    pub(crate) fn new(each: u32, seed: u64) -> Self {
-        Self { each, seed, draws: 0, ends: 0, planned: BTreeMap::new(), done: BTreeMap::new() }
+    pub(crate) fn new(each: u32, seed: u64, only: Option<String>) -> Self {
+        let (planned, done) = (BTreeMap::new(), BTreeMap::new());
+        Self { each, seed, only, draws: 0, ends: 0, planned, done }
     }
 
     /// What to say before the run.
@@ -110,7 +117,11 @@ impl Kills {
         let left = self.done.get(&role).copied().unwrap_or(0) < self.each;
         let Some(points) = points.filter(|_| left) else { return Vec::new() };
         let place = usize::try_from(self.draw(points.len() as u64)).unwrap_or(0);
-        let (point, most) = points[place];
+        let (point, most) = match &self.only {
+            Some(only) => (only.as_str(), MOST_OF_ONE_POINT),
+            None => points[place],
+        };
+        let point = point.to_owned();
         let nth = 1 + self.draw(most);
         let mut plan = format!("{point}:{nth}");
         if role == "coordinator"

@@ -264,6 +264,8 @@ impl SledLog {
     /// Makes all that was handed to sled durable.
     fn sync(&self) -> Result<(), sled::Error> {
         self.store.flush()?;
+        // Written to the file, and not on the disk: what a power cut takes away.
+        killpoint::reach("log:flushed");
         self.store_file.sync_data().map_err(sled::Error::Io)
     }
 
