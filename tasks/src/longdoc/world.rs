@@ -149,6 +149,17 @@ impl<'a> World<'a> {
         }
     }
 
+    /// A random attribute among those of a wanted kind.
+    pub(super) fn pick(
+        &self,
+        wanted: impl Fn(ValueKind) -> bool,
+        draw: &mut Draw,
+    ) -> Option<AttrId> {
+        let fitting: Vec<AttrId> =
+            self.attr_ids().filter(|attr| wanted(self.schemas[attr.at()].kind)).collect();
+        draw.pick(&fitting).copied()
+    }
+
     /// A random value of an attribute.
     pub(super) fn value(&self, attr: AttrId, plan: &Plan, draw: &mut Draw) -> Cell {
         let attribute = self.attribute(attr);

@@ -4,8 +4,7 @@ use crate::{
     draw::Draw,
     longdoc::{artifact::FILLER, plan::Kind, question::Drafted, world::World},
     types::{
-        Answer, AnswerKind, AttrId, Constraint, EntityId, FactRef, NumberSource, Query, Selector,
-        ValueKind,
+        Answer, AnswerKind, Constraint, EntityId, FactRef, NumberSource, Query, Selector, ValueKind,
     },
 };
 
@@ -31,11 +30,11 @@ impl Maker<'_, '_> {
             },
             Kind::Category => Constraint::Category {
                 question: self.entity_question(draw)?,
-                attr: self.attr(|kind| kind == ValueKind::Category, draw)?,
+                attr: self.world.pick(|kind| kind == ValueKind::Category, draw)?,
             },
             Kind::Fact => Constraint::Fact(FactRef {
                 entity: self.entity(draw)?,
-                attr: self.attr(|_| true, draw)?,
+                attr: self.world.pick(|_| true, draw)?,
             }),
             Kind::Name if draw.chance(1, 2) => Constraint::Name(self.entity(draw)?),
             Kind::Name => Constraint::Name(self.asked(draw)?),
@@ -104,15 +103,6 @@ impl Maker<'_, '_> {
         named.or_else(|| self.entity(draw))
     }
 
-    fn attr(&self, wanted: impl Fn(ValueKind) -> bool, draw: &mut Draw) -> Option<AttrId> {
-        let fitting: Vec<AttrId> = self
-            .world
-            .attr_ids()
-            .filter(|attr| wanted(self.world.schemas[attr.at()].kind))
-            .collect();
-        draw.pick(&fitting).copied()
-    }
-
     fn numbered(&self, wanted: impl Fn(&Drafted) -> bool) -> Vec<u16> {
         (1..)
             .zip(self.questions)
@@ -147,7 +137,7 @@ impl Maker<'_, '_> {
         }
         Some(NumberSource {
             question: self.entity_question(draw)?,
-            attr: Some(self.attr(|kind| kind == ValueKind::Integer, draw)?),
+            attr: Some(self.world.pick(|kind| kind == ValueKind::Integer, draw)?),
         })
     }
 }

@@ -177,29 +177,20 @@ impl Maker<'_, '_> {
         Selector::Named(self.at(draw.index(self.world.roster.len())))
     }
 
-    fn pick(&self, wanted: impl Fn(ValueKind) -> bool, draw: &mut Draw) -> Option<AttrId> {
-        let fitting: Vec<AttrId> = self
-            .world
-            .attr_ids()
-            .filter(|attr| wanted(self.world.schemas[attr.at()].kind))
-            .collect();
-        draw.pick(&fitting).copied()
-    }
-
     fn number(&self, draw: &mut Draw) -> Option<AttrId> {
-        self.pick(ValueKind::is_number, draw)
+        self.world.pick(ValueKind::is_number, draw)
     }
 
     fn integer(&self, draw: &mut Draw) -> Option<AttrId> {
-        self.pick(|kind| kind == ValueKind::Integer, draw)
+        self.world.pick(|kind| kind == ValueKind::Integer, draw)
     }
 
     fn measured(&self, draw: &mut Draw) -> Option<AttrId> {
-        self.pick(|kind| kind.is_number() && kind != ValueKind::Year, draw)
+        self.world.pick(|kind| kind.is_number() && kind != ValueKind::Year, draw)
     }
 
     fn category(&self, draw: &mut Draw) -> Option<AttrId> {
-        self.pick(|kind| kind == ValueKind::Category, draw)
+        self.world.pick(|kind| kind == ValueKind::Category, draw)
     }
 
     /// An attribute, or a named sum or difference, to compare two entities by.
