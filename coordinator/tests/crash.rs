@@ -13,14 +13,14 @@ use std::{
     time::Duration,
 };
 
-use common::{check_chain, client, config, mine, verify};
+use common::{check_chain, config, everybody};
 use lode_bundle::{
     audit::{AuditOptions, audit},
     engine::BuiltinEngine,
 };
 use lode_coordinator::core::{Status, Target};
-use lode_node::{killpoint, stop::Stop, transport::Protocol};
-use lode_proto::{id::NetworkId, mine::MineRequest};
+use lode_node::{killpoint, stop::Stop};
+use lode_proto::id::NetworkId;
 
 /// Tells a child where its folder is.
 const FOLDER: &str = "LODE_TEST_COORDINATOR";
@@ -108,19 +108,8 @@ async fn killed_at_every_point_nothing_acknowledged_is_lost() {
     let addresses: Vec<String> =
         serde_json::from_value(file["addresses"].clone()).expect("addresses");
 
-    let mut verifiers = Vec::new();
-    for key in [100, 101, 102] {
-        let (folder, addresses) = (folder.path().join(key.to_string()), addresses.clone());
-        verifiers
-            .push(tokio::spawn(async move { verify(&folder, key, network, &addresses).await }));
-    }
-    let mut miners = Vec::new();
-    for key in [1, 2] {
-        let folder = folder.path().join(key.to_string());
-        let (client, ..) =
-            client::<MineRequest>(&folder, key, network, &addresses, vec![Protocol::Mine]).await;
-        miners.push(tokio::spawn(mine(client, network, Default::default())));
-    }
+    let (verifiers, miners) =
+        everybody(folder.path(), network, &addresses, &Default::default()).await;
 
     let mut kills = 0;
     loop {

@@ -5,7 +5,7 @@ mod common;
 
 use std::{path::PathBuf, sync::Arc};
 
-use common::{Spy, check_chain, client, config, events, mine, verify, wait_for};
+use common::{Spy, check_chain, client, config, events, everybody, wait_for};
 use lode_bundle::audit::{AuditOptions, audit};
 use lode_coordinator::{
     Notice, RunError,
@@ -47,19 +47,7 @@ async fn an_epoch_becomes_a_published_bundle_in_spite_of_a_restart() {
         shell::start_with(settings.clone(), engine.clone(), sink.clone()).await.expect("starts");
     let (network, addresses) = (running.network, running.addresses.clone());
 
-    let mut verifiers = Vec::new();
-    for key in [100, 101, 102] {
-        let (folder, addresses) = (folder.path().join(key.to_string()), addresses.clone());
-        verifiers
-            .push(tokio::spawn(async move { verify(&folder, key, network, &addresses).await }));
-    }
-    let mut miners = Vec::new();
-    for key in [1, 2] {
-        let folder = folder.path().join(key.to_string());
-        let (client, ..) =
-            client::<MineRequest>(&folder, key, network, &addresses, vec![Protocol::Mine]).await;
-        miners.push(tokio::spawn(mine(client, network, Arc::clone(&spy.witnesses))));
-    }
+    let (verifiers, miners) = everybody(folder.path(), network, &addresses, &spy.witnesses).await;
 
     // Down in the middle of the work, and up again at the same place.
     let graded = |notice: &Notice| match notice {

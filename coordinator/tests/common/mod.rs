@@ -372,3 +372,26 @@ pub fn stranger(network: NetworkId, request: &MineRequest) -> Envelope {
     let key = SecretKey::from_bytes(&[77; 32]);
     Envelope::seal(request, network, &key, 1).expect("seals")
 }
+
+/// Three verifiers and two miners at work, each with a folder under `folder`.
+pub async fn everybody(
+    folder: &Path,
+    network: NetworkId,
+    addresses: &[String],
+    witnesses: &Witnesses,
+) -> (Vec<tokio::task::JoinHandle<usize>>, Vec<tokio::task::JoinHandle<Vec<Receipt>>>) {
+    let mut verifiers = Vec::new();
+    for key in [100, 101, 102] {
+        let (folder, addresses) = (folder.join(key.to_string()), addresses.to_vec());
+        verifiers
+            .push(tokio::spawn(async move { verify(&folder, key, network, &addresses).await }));
+    }
+    let mut miners = Vec::new();
+    for key in [1, 2] {
+        let folder = folder.join(key.to_string());
+        let (client, ..) =
+            client::<MineRequest>(&folder, key, network, addresses, vec![Protocol::Mine]).await;
+        miners.push(tokio::spawn(mine(client, network, witnesses.clone())));
+    }
+    (verifiers, miners)
+}
