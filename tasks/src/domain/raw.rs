@@ -20,9 +20,31 @@ pub(super) struct Raw {
     pub(super) aliases: RawWordings,
     pub(super) instructions: RawWordings,
     pub(super) noise: RawNoise,
+    pub(super) questions: Option<RawQuestions>,
+    pub(super) phrases: Option<RawPhrases>,
+    pub(super) constraints: Option<RawConstraints>,
+}
+
+/// What a domain file may leave to the engine.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Common {
     pub(super) questions: RawQuestions,
     pub(super) phrases: RawPhrases,
     pub(super) constraints: RawConstraints,
+}
+
+/// The shared wordings, before the domain's nouns are filled in.
+const COMMON: &str = include_str!("../../domains/common/wordings.toml");
+
+impl Common {
+    /// The shared wordings for a domain's entity in the singular and the plural.
+    pub(super) fn of(entity: &str, entities: &str) -> Result<Self, toml::de::Error> {
+        let quoted = |noun: &str| noun.replace('\\', "\\\\").replace('"', "\\\"");
+        toml::from_str(
+            &COMMON.replace("{noun}", &quoted(entity)).replace("{nouns}", &quoted(entities)),
+        )
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -5,7 +5,7 @@ use lode_proto::id::Hash;
 
 use super::{
     Constraints, Domain, Example, Mark, Phrases, Questions,
-    raw::Raw,
+    raw::{Common, Raw},
     template::{Slot, Template},
 };
 use crate::family::DomainError;
@@ -74,9 +74,13 @@ impl Reader {
         let groups = self.groups(&raw, &attributes)?;
         let measures = self.measures(&raw, &attributes)?;
         let entity = &[Slot::Entity][..];
-        let q = &raw.questions;
-        let p = &raw.phrases;
-        let c = &raw.constraints;
+        let common = match Common::of(&raw.entity, &raw.entities) {
+            Ok(common) => common,
+            Err(error) => return self.fault("entity", error.message()),
+        };
+        let q = raw.questions.as_ref().unwrap_or(&common.questions);
+        let p = raw.phrases.as_ref().unwrap_or(&common.phrases);
+        let c = raw.constraints.as_ref().unwrap_or(&common.constraints);
         use Slot as S;
         Ok(Domain {
             name: raw.name.clone(),
