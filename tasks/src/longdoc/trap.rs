@@ -4,9 +4,7 @@
 use crate::{
     draw::Draw,
     query::{Cell, Evaluator, Table},
-    types::{
-        Answer, Check, Consequence, Constraint, EntityId, FactRef, TrapKind, TrapRole, ValueKind,
-    },
+    types::{Answer, Check, Consequence, Constraint, EntityId, FactRef, TrapKind, TrapRole},
 };
 
 use super::{
@@ -119,7 +117,7 @@ impl Traps<'_, '_> {
         draw: &mut Draw,
     ) -> Option<DraftedTrap> {
         let fact = self.target(role, draw)?;
-        if taken.iter().any(|trap| trap.fact == fact) {
+        if taken.iter().any(|trap| trap.fact == fact) || self.world.tied(fact.attr) {
             return None;
         }
         let right = self.world.table.get(fact);
@@ -128,8 +126,8 @@ impl Traps<'_, '_> {
         let mut other = None;
         let mut unit_form = None;
         let wrong = match kind {
-            TrapKind::Superseded if stated => self.fresh(fact, draw)?,
-            TrapKind::PlantedInstruction => self.fresh(fact, draw)?,
+            TrapKind::Superseded if stated => self.world.plausible(fact, self.plan, draw)?,
+            TrapKind::PlantedInstruction => self.world.plausible(fact, self.plan, draw)?,
             TrapKind::Scope if !attribute.wider.is_empty() => {
                 let Cell::Number(milli) = right else { return None };
                 let wider = milli / 1000 * draw.range(WIDER_PERCENT.0, WIDER_PERCENT.1) / 100;
@@ -201,28 +199,6 @@ impl Traps<'_, '_> {
             fact.entity = parent;
         }
         Some(fact)
-    }
-
-    /// A value that no entity has under this attribute.
-    fn fresh(&self, fact: FactRef, draw: &mut Draw) -> Option<Cell> {
-        let known: Vec<Cell> = self
-            .world
-            .entities()
-            .map(|entity| self.world.table.get(FactRef { entity, attr: fact.attr }))
-            .collect();
-        let category = self.world.schemas[fact.attr.at()].kind == ValueKind::Category;
-        for _ in 0..TRIES {
-            let cell = self.world.value(fact.attr, self.plan, draw);
-            let taken = if category && self.plan.layout == Layout::Grouped {
-                cell == self.world.table.get(fact)
-            } else {
-                known.contains(&cell)
-            };
-            if !taken {
-                return Some(cell);
-            }
-        }
-        None
     }
 
     /// Another entity with the same first word.
