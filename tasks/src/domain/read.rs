@@ -4,7 +4,7 @@
 use lode_proto::id::Hash;
 
 use super::{
-    Constraints, Domain, Example, Mark, Phrases, Questions,
+    Constraints, Domain, Example, Mark, Phrases, Questions, ScopeForm,
     raw::{Common, Raw},
     template::{Slot, Template},
 };
@@ -12,6 +12,9 @@ use crate::family::DomainError;
 
 /// Fewest name parts of each kind: enough for twenty entities and a pair of similar names.
 const MIN_NAME_PARTS: usize = 20;
+/// Fewest extents of figures: the one that is meant and another.
+const MIN_SCOPES: usize = 2;
+
 /// Reads one file: carries its name and its attribute keys for error messages and slots.
 pub(super) struct Reader {
     pub(super) name: String,
@@ -41,13 +44,10 @@ impl Reader {
         {
             self.names(place, parts)?;
         }
-        for (place, list) in [
-            ("titles", &raw.titles),
-            ("scope.rules", &raw.scope.rules),
-            ("noise.general", &raw.noise.general),
-        ] {
+        for (place, list) in [("titles", &raw.titles), ("noise.general", &raw.noise.general)] {
             self.filled(place, list)?;
         }
+        let scopes = self.scopes(&raw)?;
         for name in [&raw.example.entity, &raw.example.other] {
             let words: Vec<&str> = name.split(' ').collect();
             let known = |word: &str| {
@@ -60,14 +60,11 @@ impl Reader {
                 );
             }
         }
-        for mark in &raw.sources.marks {
-            self.filled("sources.marks", &mark.rules)?;
-        }
         self.filled("sources.names", &raw.sources.names)?;
         if raw.sources.names.len() < 2 {
             return self.fault("sources.names", "at least two sources are needed");
         }
-        let attributes = self.attributes(&raw.attributes)?;
+        let (attributes, joint) = self.attributes(&raw.attributes)?;
         if attributes.iter().filter(|attribute| attribute.short).count() < 2 {
             return self.fault("attributes", "at least two must have `short = true`");
         }
@@ -78,6 +75,14 @@ impl Reader {
             Ok(common) => common,
             Err(error) => return self.fault("entity", error.message()),
         };
+        let marks = raw.sources.marks.as_ref().unwrap_or(&common.sources.marks);
+        for mark in marks {
+            self.filled("sources.marks", &mark.rules)?;
+        }
+        let attributed = raw.sources.attributed.as_ref().unwrap_or(&common.sources.attributed);
+        let rules = raw.sources.rules.as_ref().unwrap_or(&common.sources.rules);
+        let aliases = raw.aliases.as_ref().unwrap_or(&common.aliases);
+        let instructions = raw.instructions.as_ref().unwrap_or(&common.instructions);
         let q = raw.questions.as_ref().unwrap_or(&common.questions);
         let p = raw.phrases.as_ref().unwrap_or(&common.phrases);
         let c = raw.constraints.as_ref().unwrap_or(&common.constraints);
@@ -104,9 +109,7 @@ impl Reader {
                     &[S::Sentence, S::Word],
                 )?,
             },
-            marks: raw
-                .sources
-                .marks
+            marks: marks
                 .iter()
                 .map(|mark| Mark {
                     label: mark.label.clone(),
@@ -118,21 +121,14 @@ impl Reader {
             first: raw.names.first.clone(),
             second: raw.names.second.clone(),
             sources: raw.sources.names.clone(),
-            authority: self.list("sources.rules", &raw.sources.rules, &[S::Strong, S::Weak])?,
-            attributed: self.list(
-                "sources.attributed",
-                &raw.sources.attributed,
-                &[S::Source, S::Sentence],
-            )?,
-            scope: raw.scope.rules.clone(),
-            aliases: self.list(
-                "aliases.wordings",
-                &raw.aliases.wordings,
-                &[S::Entity, S::Alias],
-            )?,
+            authority: self.list("sources.rules", rules, &[S::Strong, S::Weak])?,
+            attributed: self.list("sources.attributed", attributed, &[S::Source, S::Sentence])?,
+            scope: raw.scope.as_ref().map(|scope| scope.rules.clone()).unwrap_or_default(),
+            scopes,
+            aliases: self.list("aliases.wordings", &aliases.wordings, &[S::Entity, S::Alias])?,
             instructions: self.list(
                 "instructions.wordings",
-                &raw.instructions.wordings,
+                &instructions.wordings,
                 &[S::Sentence],
             )?,
             noise_general: raw.noise.general.clone(),
@@ -261,12 +257,48 @@ impl Reader {
                 )?,
             },
             attributes,
+            joint,
             groups,
             measures,
         })
     }
 
-    fn filled(&self, place: &str, list: &[String]) -> Result<(), DomainError> {
+    /// Extents of figures: sentences without slots, none twice.
+    fn scopes(&self, raw: &Raw) -> Result<Vec<ScopeForm>, DomainError> {
+        let mut scopes: Vec<ScopeForm> = Vec::with_capacity(raw.scopes.len());
+        for scope in &raw.scopes {
+            for text in [&scope.note, &scope.rule] {
+                if !text.starts_with(char::is_uppercase)
+                    || !text.ends_with('.')
+                    || text.contains(['{', '}'])
+                {
+                    return self.fault(
+                        "scopes",
+                        format!("{text:?} is not a whole sentence without slots, such as \"This figure counts subsidiaries.\""),
+                    );
+                }
+                if scopes.iter().any(|other| other.note == *text || other.rule == *text) {
+                    return self.fault("scopes", format!("{text:?} is there twice"));
+                }
+            }
+            scopes.push(ScopeForm { note: scope.note.clone(), rule: scope.rule.clone() });
+        }
+        if scopes.len() < MIN_SCOPES {
+            return self.fault(
+                "scopes",
+                format!(
+                    "{} extents of figures, at least {MIN_SCOPES} are needed: [[scopes]] with `note` and `rule`",
+                    scopes.len()
+                ),
+            );
+        }
+        if raw.scope.is_none() && raw.attributes.iter().any(|attribute| attribute.wider.is_some()) {
+            return self.fault("scope", "`wider` wordings need [scope] with `rules` about them");
+        }
+        Ok(scopes)
+    }
+
+    pub(super) fn filled(&self, place: &str, list: &[String]) -> Result<(), DomainError> {
         if list.is_empty() || list.iter().any(|text| text.trim().is_empty()) {
             return self.fault(place, "must be a list of at least one non-empty text");
         }

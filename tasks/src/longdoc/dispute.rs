@@ -105,7 +105,7 @@ impl Disputes<'_, '_> {
         let mut drawn = Drawn {
             meant: Meant {
                 source: index(domain.sources.len(), draw)?,
-                extent: index(words::EXTENTS.len(), draw)?,
+                extent: index(domain.scopes.len(), draw)?,
                 date: index(words::DATES.len(), draw)?,
             },
             disputes: Vec::new(),
@@ -248,18 +248,15 @@ impl Disputes<'_, '_> {
         };
         let mut traps: Vec<DraftedTrap> = Vec::new();
         let mut cells = vec![right];
-        for loser in self.losers(fact, outside, draw)? {
-            let mut made = None;
-            for _ in 0..VALUE_TRIES {
-                let cell = self.wrong(loser, draw)?;
-                if outside.is_some() || !cells.contains(&cell) {
-                    made = self.trap(base, role, fact, cell);
-                }
-                if made.is_some() {
-                    break;
-                }
-            }
-            let made = made?;
+        let losers = self.losers(fact, outside, draw)?;
+        // A value on either side must do what the role asks for before it is known on which side
+        // they will lie: else facts that bind on one side only would give the right value away.
+        for side in &losers.sides {
+            self.loser(base, role, fact, *side, &[], draw)?;
+        }
+        for loser in losers.drawn {
+            let taken: &[Cell] = if outside.is_some() { &[] } else { &cells };
+            let made = self.loser(base, role, fact, loser, taken, draw)?;
             cells.push(made.wrong);
             // The same wrong value several times is one trap.
             if !traps.iter().any(|trap| trap.wrong == made.wrong) {
@@ -307,7 +304,7 @@ impl Disputes<'_, '_> {
                 let printed = milli.checked_mul(attribute.unit_forms.get(at)?.factor)?;
                 let trap = self.trap(TrapKind::Unit, role, fact, Cell::Number(printed))?;
                 right.unit_form = Some(at);
-                Some(DraftedTrap { unit_form: Some(at), ..trap })
+                Some(trap)
             }
             TrapKind::Homonym => {
                 let other = namesake?;
@@ -316,7 +313,7 @@ impl Disputes<'_, '_> {
                 Some(DraftedTrap { other: Some(other), ..trap })
             }
             _ => {
-                let cell = self.world.fresh(fact, self.plan, draw)?;
+                let cell = self.world.plausible(fact, self.plan, draw)?;
                 if dispute.candidates.iter().any(|candidate| candidate.cell == cell) {
                     return None;
                 }
@@ -350,49 +347,59 @@ impl Disputes<'_, '_> {
             right,
             wrong,
             other: None,
-            unit_form: None,
             consequences,
         })
     }
 
-    fn wrong(&self, loser: Loser, draw: &mut Draw) -> Option<Cell> {
+    /// A wrong value that is not taken and does what the role asks for.
+    fn loser(
+        &self,
+        kind: TrapKind,
+        role: TrapRole,
+        fact: FactRef,
+        loser: Loser,
+        taken: &[Cell],
+        draw: &mut Draw,
+    ) -> Option<DraftedTrap> {
+        (0..VALUE_TRIES).find_map(|_| {
+            let cell = self.wrong(fact, loser, draw).filter(|cell| !taken.contains(cell))?;
+            self.trap(kind, role, fact, cell)
+        })
+    }
+
+    fn wrong(&self, fact: FactRef, loser: Loser, draw: &mut Draw) -> Option<Cell> {
         match loser {
             Loser::This { cell } => Some(cell),
-            Loser::Any { fact } => self.world.fresh(fact, self.plan, draw),
+            Loser::Any => self.world.plausible(fact, self.plan, draw),
             Loser::Between { low, high, step } => {
-                Some(Cell::Number(low + draw.range(0, (high - low) / step) * step))
+                let milli = low + draw.range(0, (high - low) / step) * step;
+                self.world.fits(fact, milli).then_some(Cell::Number(milli))
             }
         }
     }
 
     /// How each wrong candidate is to be drawn: for numbers, so that the right one is equally
     /// likely to have any rank.
-    fn losers(&self, fact: FactRef, outside: Option<Cell>, draw: &mut Draw) -> Option<Vec<Loser>> {
+    fn losers(&self, fact: FactRef, outside: Option<Cell>, draw: &mut Draw) -> Option<Losers> {
         let wrong = self.plan.candidates - 1;
+        let alike = |loser: Loser| Losers { sides: Vec::new(), drawn: vec![loser; wrong] };
         if let Some(cell) = outside {
-            return Some(vec![Loser::This { cell }; wrong]);
+            return Some(alike(Loser::This { cell }));
         }
         let Cell::Number(right) = self.world.table.get(fact) else {
             let words = self.world.schemas[fact.attr.at()].vocabulary.len();
-            return (words > wrong).then(|| vec![Loser::Any { fact }; wrong]);
+            return (words > wrong).then(|| alike(Loser::Any));
         };
         let (low, high, step) = self.world.bounds(fact);
         let room = i64::try_from(wrong).ok()?.checked_mul(ROOM)?.checked_mul(step)?;
         if right.checked_sub(low)? < room || high.checked_sub(right)? < room {
             return None;
         }
-        let above = draw.index(wrong + 1);
-        Some(
-            (0..wrong)
-                .map(|at| {
-                    if at < above {
-                        Loser::Between { low: right + step, high, step }
-                    } else {
-                        Loser::Between { low, high: right - step, step }
-                    }
-                })
-                .collect(),
-        )
+        let above = Loser::Between { low: right + step, high, step };
+        let below = Loser::Between { low, high: right - step, step };
+        let count = draw.index(wrong + 1);
+        let drawn = (0..wrong).map(|at| if at < count { above } else { below }).collect();
+        Some(Losers { sides: vec![above, below], drawn })
     }
 
     /// One standing for each candidate, that of the right one first.
@@ -417,7 +424,7 @@ impl Disputes<'_, '_> {
                 .into_iter()
                 .map(Standing::Source)
                 .collect(),
-            Mechanism::Extents => others(words::EXTENTS.len(), meant.extent, draw)?
+            Mechanism::Extents => others(domain.scopes.len(), meant.extent, draw)?
                 .into_iter()
                 .map(Standing::Extent)
                 .collect(),
@@ -436,17 +443,20 @@ impl Disputes<'_, '_> {
     }
 }
 
+/// How the wrong values of one dispute are drawn.
+#[derive(Debug, Clone)]
+struct Losers {
+    /// Where they may lie.
+    sides: Vec<Loser>,
+    /// One for each.
+    drawn: Vec<Loser>,
+}
+
 /// How a wrong value is drawn.
 #[derive(Debug, Clone, Copy)]
 enum Loser {
     This { cell: Cell },
-    Any { fact: FactRef },
+    Any,
     Between { low: i64, high: i64, step: i64 },
 }
 
-/// A drawn wrong value that can be drawn again.
-#[derive(Debug, Clone, Copy)]
-struct Drawing {
-    from: Loser,
-    cell: Cell,
-}

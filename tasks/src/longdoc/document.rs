@@ -17,7 +17,7 @@ use crate::{
 
 use super::{
     dispute::Drawn,
-    plan::{Layout, Plan},
+    plan::Plan,
     trap::DraftedTrap,
     world::World,
 };

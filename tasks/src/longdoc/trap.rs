@@ -27,8 +27,6 @@ pub(super) struct DraftedTrap {
     pub(super) wrong: Cell,
     /// The similarly named entity of a homonym.
     pub(super) other: Option<EntityId>,
-    /// Which of the attribute's unit forms the value is printed in.
-    pub(super) unit_form: Option<usize>,
     pub(super) consequences: Vec<Consequence>,
 }
 
@@ -121,7 +119,7 @@ impl Traps<'_, '_> {
         let right = self.world.table.get(fact);
         let attribute = self.world.attribute(fact.attr);
         let wrong = match kind {
-            TrapKind::Superseded => self.world.fresh(fact, self.plan, draw)?,
+            TrapKind::Superseded => self.world.plausible(fact, self.plan, draw)?,
             TrapKind::Scope if !attribute.wider.is_empty() => {
                 let Cell::Number(milli) = right else { return None };
                 let wider = milli / 1000 * draw.range(WIDER_PERCENT.0, WIDER_PERCENT.1) / 100;
@@ -149,7 +147,6 @@ impl Traps<'_, '_> {
             right,
             wrong,
             other: None,
-            unit_form: None,
             consequences,
         })
     }

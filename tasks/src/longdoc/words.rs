@@ -1,6 +1,8 @@
 //! Words of long documents that belong to no subject: dates, conditions, and how a statement shows
 //! its standing. Each list is symmetric: which entry holds is drawn per document, so none is a cue.
 
+use crate::domain::Domain;
+
 /// Dates that figures may bear.
 pub(super) const DATES: [&str; 8] = [
     "31 January",
@@ -44,22 +46,6 @@ pub(super) const CONDITIONS: [Condition; 12] = [
     condition("the deadline is kept", "The deadline was kept.", "The deadline was not kept."),
 ];
 
-/// An extent that a figure may cover: what the figure says of itself, and the rule that means it.
-pub(super) struct Extent {
-    pub(super) note: &'static str,
-    pub(super) rule: &'static str,
-}
-
-/// Extents of any subject.
-pub(super) const EXTENTS: [Extent; 6] = [
-    Extent { note: "This figure counts pending entries.", rule: "Where figures differ in extent, those that count pending entries are meant." },
-    Extent { note: "This figure leaves pending entries out.", rule: "Where figures differ in extent, those that leave pending entries out are meant." },
-    Extent { note: "This figure counts late returns.", rule: "Where figures differ in extent, those that count late returns are meant." },
-    Extent { note: "This figure leaves late returns out.", rule: "Where figures differ in extent, those that leave late returns out are meant." },
-    Extent { note: "This figure counts foreign branches.", rule: "Where figures differ in extent, those that count foreign branches are meant." },
-    Extent { note: "This figure leaves foreign branches out.", rule: "Where figures differ in extent, those that leave foreign branches out are meant." },
-];
-
 /// How a sentence is attributed: `{}` is the source, capitalised where it begins, then the sentence.
 pub(super) const BY_SOURCE: [(&str, &str, bool); 4] = [
     ("", ": {}", true),
@@ -92,3 +78,13 @@ pub(super) const DATE_RULES: [(&str, &str); 3] = [
 
 /// How a figure is rounded.
 pub(super) const HEDGES: [&str; 5] = ["about", "roughly", "around", "nearly", "close to"];
+
+/// Initials that read as words: no aliases.
+pub(super) const SMALL_WORDS: [&str; 14] =
+    ["AM", "AN", "AS", "AT", "BE", "BY", "DO", "HE", "IF", "IN", "IS", "IT", "OF", "ON"];
+
+/// The heading of a section of a group; `at` tells sections of one group apart.
+pub(super) fn heading(domain: &Domain, group: usize, at: usize) -> Option<String> {
+    let headings = &domain.groups.get(group)?.headings;
+    headings.get(at % headings.len().max(1)).cloned().or_else(|| Some("Further notes".to_owned()))
+}

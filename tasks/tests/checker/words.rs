@@ -63,6 +63,9 @@ impl Attribute {
     }
 }
 
+/// What domains share.
+const COMMON: &str = include_str!("../../domains/common/wordings.toml");
+
 /// A domain file.
 #[derive(Debug, Clone)]
 pub(crate) struct Words {
@@ -79,7 +82,27 @@ pub(crate) fn strings(value: Option<&Value>) -> Vec<String> {
 
 impl Words {
     pub(crate) fn read(text: &str) -> Self {
-        let table: Table = text.parse().expect("the domain file is TOML");
+        let mut table: Table = text.parse().expect("the domain file is TOML");
+        let noun = |key: &str| table[key].as_str().expect("a noun").to_owned();
+        let shared: Table = COMMON
+            .replace("{noun}", &noun("entity"))
+            .replace("{nouns}", &noun("entities"))
+            .parse()
+            .expect("the shared wordings are TOML");
+        for (section, wordings) in shared {
+            match (table.get_mut(&section).and_then(Value::as_table_mut), wordings) {
+                // Of the sources, a domain may give some parts only.
+                (Some(own), Value::Table(wordings)) if section == "sources" => {
+                    for (key, value) in wordings {
+                        own.entry(key).or_insert(value);
+                    }
+                }
+                (Some(_), _) => {}
+                (None, wordings) => {
+                    table.insert(section, wordings);
+                }
+            }
+        }
         let raws: Vec<Table> = table["attributes"]
             .as_array()
             .expect("attributes")

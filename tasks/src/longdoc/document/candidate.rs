@@ -53,7 +53,7 @@ impl Writer<'_, '_> {
                 format!("{before}{source}{after}")
             }
             Standing::Extent(at) => {
-                format!("{body} {}", words::EXTENTS.get(usize::from(at))?.note)
+                format!("{body} {}", self.world.domain.scopes.get(usize::from(at))?.note)
             }
             Standing::AsOf(at) => {
                 let (before, after) = draw.pick(&words::BY_DATE)?;
@@ -85,8 +85,8 @@ impl Writer<'_, '_> {
             holds(format!("{before}{source}{after}"), Standing::Source(meant.source));
         }
         if standings().any(|standing| matches!(standing, Standing::Extent(_))) {
-            let extent = words::EXTENTS.get(usize::from(meant.extent))?;
-            holds(extent.rule.to_owned(), Standing::Extent(meant.extent));
+            let extent = self.world.domain.scopes.get(usize::from(meant.extent))?;
+            holds(extent.rule.clone(), Standing::Extent(meant.extent));
         }
         if standings().any(|standing| matches!(standing, Standing::AsOf(_))) {
             let date = words::DATES.get(usize::from(meant.date))?;

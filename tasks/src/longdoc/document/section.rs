@@ -83,7 +83,8 @@ impl Writer<'_, '_> {
             all.push((entity, first(name)));
         }
         let alone = |(entity, alias): &(EntityId, String)| {
-            !all.iter().any(|(e, a)| e != entity && a == alias)
+            !words::SMALL_WORDS.contains(&alias.as_str())
+                && !all.iter().any(|(e, a)| e != entity && a == alias)
         };
         let mut picked: Vec<(EntityId, String)> = Vec::new();
         let order = draw.sample(all.len(), all.len());
