@@ -265,7 +265,7 @@ fn standard() -> Plan {
         misspelt: (1, 2),
         tables: true,
         headed: true,
-        candidates: 5,
+        candidates: 6,
         questions: 10,
         shapes: all.into_iter().map(|shape| (shape, 1)).collect(),
         constraints: vec![
