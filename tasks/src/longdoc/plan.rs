@@ -77,7 +77,7 @@ pub(super) struct Plan {
     pub(super) groups: usize,
     /// Attributes of one document (sentence layout).
     pub(super) attributes: (i64, i64),
-    /// Paragraphs that noise fills up to.
+    /// Paragraphs, before some are joined, that noise fills up to.
     pub(super) paragraphs: usize,
     /// Largest number in a document, in its unit.
     pub(super) max_number: i64,
@@ -99,6 +99,8 @@ pub(super) struct Plan {
     pub(super) tables: bool,
     /// Whether sections have headings.
     pub(super) headed: bool,
+    /// How often (of, out of) a paragraph goes on with the next one, where neither is attributed.
+    pub(super) joined: (u64, u64),
     /// Statements about one disputed fact; one of them is right.
     pub(super) candidates: usize,
     pub(super) questions: usize,
@@ -147,6 +149,7 @@ fn nano() -> Plan {
         misspelt: (0, 1),
         tables: false,
         headed: false,
+        joined: (0, 1),
         candidates: 2,
         questions: 1,
         // Measured on SmolLM2-135M: it looks facts up, but ranks, filters and hops at chance.
@@ -211,8 +214,9 @@ fn mini() -> Plan {
 
 fn hard() -> Plan {
     Plan {
-        entities: (60, 60),
-        paragraphs: 400,
+        entities: (100, 100),
+        paragraphs: 580,
+        joined: (1, 2),
         aliases: 10,
         restated: 24,
         hedged: 24,
@@ -265,6 +269,7 @@ fn standard() -> Plan {
         misspelt: (1, 2),
         tables: true,
         headed: true,
+        joined: (0, 1),
         candidates: 6,
         questions: 10,
         shapes: all.into_iter().map(|shape| (shape, 1)).collect(),
