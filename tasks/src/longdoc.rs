@@ -158,9 +158,18 @@ fn attempt_once(
     let derived = trap::Derived { answers, checks };
     let artifact = artifact(&world, plan, &questions, &truth, &derived, draw)
         .ok_or(Failed::Draw("artifact"))?;
-    let text =
-        witness::write(&world, &plan.trace, &questions, &constraints, &truth, &derived, &artifact)
-            .ok_or(Failed::Draw("witness"))?;
+    let text = witness::write(witness::Source {
+        world: &world,
+        rules: &plan.trace,
+        tokens: plan.witness_tokens,
+        questions: &questions,
+        constraints: &constraints,
+        document: &document.statements,
+        reading: &truth,
+        derived: &derived,
+        artifact: &artifact,
+    })
+    .ok_or(Failed::Draw("witness"))?;
 
     let task =
         public::task(spec, plan, &world, &questions, &constraints, document.paragraphs, draw)?;
@@ -236,7 +245,17 @@ fn caught(
     let reading = solve::read(&key.document, &task.roster, &task.attributes, Some(fall)).ok()?;
     let derived = trap::derive(world, questions, constraints, &reading.table)?;
     let artifact = artifact(world, plan, questions, &reading, &derived, draw)?;
-    witness::write(world, &plan.trace, questions, constraints, &reading, &derived, &artifact)
+    witness::write(witness::Source {
+        world,
+        rules: &plan.trace,
+        tokens: plan.witness_tokens,
+        questions,
+        constraints,
+        document: &key.document,
+        reading: &reading,
+        derived: &derived,
+        artifact: &artifact,
+    })
 }
 
 /// A line that satisfies all checks: a sentence about the answer where short documents allow one.
