@@ -27,5 +27,6 @@ pub use value::{Answer, AttrId, EntityId, Value};
 pub use verdict::{
     AnswerOutcome, AnswerStatus, CitationOutcome, CitationStatus, ComputeOutcome, ComputeStatus,
     ConstraintOutcome, DataflowOutcome, FailureClass, JudgeScore, ParseOutcome, Part, Path, Reason,
-    RuleVerdict, StepId, StepKind, TrapOutcome, TrapStatus, Verdict,
+    RevisionOutcome, RevisionStatus, RuleVerdict, StepId, StepKind, TrapOutcome, TrapStatus,
+    Verdict,
 };
