@@ -64,17 +64,18 @@ impl Reader {
         if raw.sources.names.len() < 2 {
             return self.fault("sources.names", "at least two sources are needed");
         }
-        let (attributes, joint) = self.attributes(&raw.attributes)?;
+        let common = match Common::of(&raw.entity, &raw.entities) {
+            Ok(common) => common,
+            Err(error) => return self.fault("entity", error.message()),
+        };
+        let shared = raw.shared.as_ref().unwrap_or(&common.shared);
+        let (attributes, joint) = self.attributes(&raw.attributes, shared)?;
         if attributes.iter().filter(|attribute| attribute.short).count() < 2 {
             return self.fault("attributes", "at least two must have `short = true`");
         }
         let groups = self.groups(&raw, &attributes)?;
         let measures = self.measures(&raw, &attributes)?;
         let entity = &[Slot::Entity][..];
-        let common = match Common::of(&raw.entity, &raw.entities) {
-            Ok(common) => common,
-            Err(error) => return self.fault("entity", error.message()),
-        };
         let marks = raw.sources.marks.as_ref().unwrap_or(&common.sources.marks);
         for mark in marks {
             self.filled("sources.marks", &mark.rules)?;
