@@ -13,7 +13,7 @@ pub(super) struct Raw {
     pub(super) attributes: Vec<RawAttribute>,
     #[serde(default)]
     pub(super) measures: Vec<RawMeasure>,
-    pub(super) example: RawExample,
+    pub(super) example: Option<RawExample>,
     pub(super) groups: Vec<RawGroup>,
     pub(super) sources: RawSources,
     pub(super) scope: Option<RawRules>,
@@ -32,6 +32,7 @@ pub(super) struct Raw {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Common {
+    pub(super) example: RawExample,
     pub(super) shared: RawShared,
     pub(super) sources: CommonSources,
     pub(super) aliases: RawWordings,
