@@ -180,7 +180,10 @@ struct Entry {
 }
 
 /// The domain files that are built in, by name.
-const BUILTIN: [(&str, &str); 1] = [("companies", include_str!("../domains/companies.toml"))];
+const BUILTIN: [(&str, &str); 2] = [
+    ("clinical_trials", include_str!("../domains/clinical_trials.toml")),
+    ("companies", include_str!("../domains/companies.toml")),
+];
 
 impl Library {
     /// A library of the built-in domains.

@@ -202,8 +202,10 @@ impl Writer<'_, '_> {
                 statements: vec![statement(StatementKind::Authority { strong, weak })],
             });
         }
-        if long || has(TrapKind::Scope) {
-            let text = draw.pick(&self.world.domain.scope)?.clone();
+        // Most domains state extents by notes, and have no wider wordings.
+        let scope = &self.world.domain.scope;
+        if long && !scope.is_empty() || has(TrapKind::Scope) {
+            let text = draw.pick(scope)?.clone();
             rules.push(Draft { text, statements: vec![statement(StatementKind::Nothing)] });
         }
         Some(rules)
