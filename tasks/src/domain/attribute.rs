@@ -3,7 +3,7 @@
 use super::{
     Attribute, Rule, UnitForm,
     derive::LARGEST,
-    raw::RawAttribute,
+    raw::{RawAttribute, RawShared},
     read::Reader,
     template::{Slot, Template},
 };
@@ -15,11 +15,53 @@ use crate::{
 /// Fewest words of a category, so that guessing one does not pay.
 const MIN_VOCABULARY: usize = 4;
 
+impl RawAttribute {
+    /// Adds the shared wordings behind its own, unless it declines them.
+    fn share(&mut self, shared: &RawShared) {
+        let (Some(kind), Some(of)) = (self.kind, &self.of) else { return };
+        if self.shared == Some(false) {
+            return;
+        }
+        let measure = self.measure.clone().unwrap_or_default();
+        let add = |list: &mut Option<Vec<String>>, texts: &[String]| {
+            let Some(list) = list else { return };
+            for text in texts {
+                let text = text
+                    .replace("{of}", of)
+                    .replace("{Of}", &capitalised(of))
+                    .replace("{measure}", &measure);
+                if !list.contains(&text) {
+                    list.push(text);
+                }
+            }
+        };
+        match kind {
+            ValueKind::Category => return add(&mut self.plain, &shared.words),
+            ValueKind::Year => {
+                let years = shared.words.iter().map(|text| text.replace("{value}", "{amount}"));
+                return add(&mut self.plain, &years.collect::<Vec<_>>());
+            }
+            ValueKind::Integer | ValueKind::Decimal => {}
+        }
+        add(&mut self.plain, &shared.plain);
+        add(&mut self.more, &shared.more);
+        add(&mut self.less, &shared.less);
+        add(&mut self.more_next, &shared.more_next);
+        add(&mut self.less_next, &shared.less_next);
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 impl Reader {
     /// The attributes, and which of them hang together ([`super::Domain::joint`]).
     pub(super) fn attributes(
         &self,
         raws: &[RawAttribute],
+        shared: &RawShared,
     ) -> Result<(Vec<Attribute>, Vec<Vec<u16>>), DomainError> {
         let mut attributes = Vec::with_capacity(raws.len());
         for (at, raw) in raws.iter().enumerate() {
@@ -36,6 +78,7 @@ impl Reader {
                 };
                 raw.inherit(base);
             }
+            raw.share(shared);
             attributes.push(self.attribute(&place, &raw)?);
         }
         let joint = self.derive(&mut attributes)?;

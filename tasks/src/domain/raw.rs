@@ -13,7 +13,7 @@ pub(super) struct Raw {
     pub(super) attributes: Vec<RawAttribute>,
     #[serde(default)]
     pub(super) measures: Vec<RawMeasure>,
-    pub(super) example: RawExample,
+    pub(super) example: Option<RawExample>,
     pub(super) groups: Vec<RawGroup>,
     pub(super) sources: RawSources,
     pub(super) scope: Option<RawRules>,
@@ -22,6 +22,7 @@ pub(super) struct Raw {
     pub(super) aliases: Option<RawWordings>,
     pub(super) instructions: Option<RawWordings>,
     pub(super) noise: RawNoise,
+    pub(super) shared: Option<RawShared>,
     pub(super) questions: Option<RawQuestions>,
     pub(super) phrases: Option<RawPhrases>,
     pub(super) constraints: Option<RawConstraints>,
@@ -31,6 +32,8 @@ pub(super) struct Raw {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Common {
+    pub(super) example: RawExample,
+    pub(super) shared: RawShared,
     pub(super) sources: CommonSources,
     pub(super) aliases: RawWordings,
     pub(super) instructions: RawWordings,
@@ -107,6 +110,7 @@ raw_attribute! {
     kind: crate::types::ValueKind,
     example: String,
     short: bool,
+    shared: bool,
     vocabulary: Vec<String>,
     first: Vec<String>,
     last: Vec<String>,
@@ -222,6 +226,20 @@ pub(super) struct RawScope {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawWordings {
     pub(super) wordings: Vec<String>,
+}
+
+/// Wordings that fit every attribute of their kind. `{of}` is the attribute's `of` ("the number of
+/// people that {entity} employs"), `{Of}` the same with a capital, `{measure}` its `measure`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawShared {
+    /// Of years and categories.
+    pub(super) words: Vec<String>,
+    pub(super) plain: Vec<String>,
+    pub(super) more: Vec<String>,
+    pub(super) less: Vec<String>,
+    pub(super) more_next: Vec<String>,
+    pub(super) less_next: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

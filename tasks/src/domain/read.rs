@@ -48,7 +48,12 @@ impl Reader {
             self.filled(place, list)?;
         }
         let scopes = self.scopes(&raw)?;
-        for name in [&raw.example.entity, &raw.example.other] {
+        let common = match Common::of(&raw.entity, &raw.entities) {
+            Ok(common) => common,
+            Err(error) => return self.fault("entity", error.message()),
+        };
+        let example = raw.example.as_ref().unwrap_or(&common.example);
+        for name in [&example.entity, &example.other] {
             let words: Vec<&str> = name.split(' ').collect();
             let known = |word: &str| {
                 raw.names.first.iter().chain(&raw.names.second).any(|part| part == word)
@@ -64,17 +69,14 @@ impl Reader {
         if raw.sources.names.len() < 2 {
             return self.fault("sources.names", "at least two sources are needed");
         }
-        let (attributes, joint) = self.attributes(&raw.attributes)?;
+        let shared = raw.shared.as_ref().unwrap_or(&common.shared);
+        let (attributes, joint) = self.attributes(&raw.attributes, shared)?;
         if attributes.iter().filter(|attribute| attribute.short).count() < 2 {
             return self.fault("attributes", "at least two must have `short = true`");
         }
         let groups = self.groups(&raw, &attributes)?;
         let measures = self.measures(&raw, &attributes)?;
         let entity = &[Slot::Entity][..];
-        let common = match Common::of(&raw.entity, &raw.entities) {
-            Ok(common) => common,
-            Err(error) => return self.fault("entity", error.message()),
-        };
         let marks = raw.sources.marks.as_ref().unwrap_or(&common.sources.marks);
         for mark in marks {
             self.filled("sources.marks", &mark.rules)?;
@@ -94,18 +96,14 @@ impl Reader {
             entities: raw.entities.clone(),
             titles: raw.titles.clone(),
             example: Example {
-                entity: raw.example.entity.clone(),
-                other: raw.example.other.clone(),
-                word: raw.example.word.clone(),
-                plain: self.one("example.plain", &raw.example.plain, &[S::Sentence])?,
-                naming: self.one(
-                    "example.naming",
-                    &raw.example.naming,
-                    &[S::Sentence, S::Other],
-                )?,
+                entity: example.entity.clone(),
+                other: example.other.clone(),
+                word: example.word.clone(),
+                plain: self.one("example.plain", &example.plain, &[S::Sentence])?,
+                naming: self.one("example.naming", &example.naming, &[S::Sentence, S::Other])?,
                 with_word: self.one(
                     "example.with_word",
-                    &raw.example.with_word,
+                    &example.with_word,
                     &[S::Sentence, S::Word],
                 )?,
             },

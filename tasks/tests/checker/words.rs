@@ -122,6 +122,7 @@ impl Words {
                     None => Table::new(),
                 };
                 merged.extend(raw.clone());
+                share(&mut merged, &table);
                 attribute(&merged)
             })
             .collect();
@@ -146,6 +147,31 @@ impl Words {
         at.and_then(Value::as_array)
             .map(|list| list.iter().filter_map(Value::as_table).cloned().collect())
             .unwrap_or_default()
+    }
+}
+
+/// Adds the wordings that all attributes share.
+fn share(raw: &mut Table, words: &Table) {
+    if raw.get("shared").and_then(Value::as_bool) == Some(false) {
+        return;
+    }
+    let text = |key: &str| raw.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (kind, of, measure) = (text("kind"), text("of"), text("measure"));
+    let capital = of[..1].to_uppercase() + &of[1..];
+    let number = kind == "integer" || kind == "decimal";
+    let lists: &[&str] =
+        if number { &["plain", "more", "less", "more_next", "less_next"] } else { &["words"] };
+    for key in lists {
+        let target = if number { key } else { "plain" };
+        let Some(Value::Array(list)) = raw.get_mut(target) else { continue };
+        for text in strings(words["shared"].get(*key)) {
+            let mut text =
+                text.replace("{of}", &of).replace("{Of}", &capital).replace("{measure}", &measure);
+            if kind == "year" {
+                text = text.replace("{value}", "{amount}");
+            }
+            list.push(Value::String(text));
+        }
     }
 }
 
@@ -202,8 +228,9 @@ pub(crate) fn number(text: &str, kind: &str) -> Option<i64> {
         }
         "decimal" => {
             let (whole, tenth) = text.split_once('.')?;
-            (digits(whole) && digits(tenth) && tenth.len() == 1).then(|| {
-                Some(whole.parse::<i64>().ok()? * 1000 + tenth.parse::<i64>().ok()? * 100)
+            (digits(whole) && digits(tenth) && tenth.len() <= 3).then(|| {
+                let milli = format!("{tenth:0<3}").parse::<i64>().ok()?;
+                Some(whole.parse::<i64>().ok()? * 1000 + milli)
             })?
         }
         "integer" => {
