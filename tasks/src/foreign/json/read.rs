@@ -14,6 +14,7 @@ pub(crate) struct Reader<'a> {
     at: usize,
     depth: usize,
     values: usize,
+    repeats: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -28,12 +29,18 @@ impl<'a> Reader<'a> {
             Err(error) => {
                 let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
                 let text = std::str::from_utf8(good).unwrap_or_default();
-                let reader = Self { text, at: text.len(), depth: 0, values: 0 };
+                let reader = Self { text, at: text.len(), depth: 0, values: 0, repeats: false };
                 return Err(reader.error("this is no UTF-8 text; give JSON or JSON Lines"));
             }
         };
         let at = if text.starts_with('\u{feff}') { 3 } else { 0 };
-        Ok(Self { text, at, depth: 0, values: 0 })
+        Ok(Self { text, at, depth: 0, values: 0, repeats: false })
+    }
+
+    /// The same, but of a repeated key the last value counts, as in JavaScript.
+    pub(crate) fn with_repeats(mut self) -> Self {
+        self.repeats = true;
+        self
     }
 
     /// Byte offset of what is read next.
@@ -172,7 +179,7 @@ impl<'a> Reader<'a> {
             } else {
                 !keys.insert(key.clone())
             };
-            if twice {
+            if twice && !self.repeats {
                 self.at = start;
                 return Err(self.error(format!("the key {key:.40?} stands here twice")));
             }
@@ -182,6 +189,9 @@ impl<'a> Reader<'a> {
             }
             self.at += 1;
             let value = self.value()?;
+            if twice {
+                fields.retain(|(other, _)| *other != key);
+            }
             fields.push((key, value));
         }
         Ok(Json::Object(fields))
