@@ -3,7 +3,7 @@
 use std::{io::Read, path::Path};
 
 use anyhow::{Context, bail};
-use lode_proto::{attempt::Finish, limits::MAX_COMPLETION_BYTES};
+use lode_proto::{attempt::Finish, limits::MAX_COMPLETION_BYTES, plain};
 use lode_tasks::grade::grade as grade_completion;
 
 use super::make;
@@ -48,7 +48,8 @@ pub(crate) fn grade(
             ))?,
         }
         for reason in &verdict.reasons {
-            term::print_line(&format!("  {}", reason.text))?;
+            // A reason quotes the completion, which is anyone's.
+            term::print_line(&format!("  {}", plain::line(&reason.text)))?;
         }
     }
     Ok(if verdict.passes() { Outcome::Yes } else { Outcome::No })

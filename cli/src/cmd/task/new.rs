@@ -14,7 +14,7 @@ pub(crate) fn new(selection: &TaskSelection, json: bool) -> anyhow::Result<Outco
             "key": key,
         }))?;
     } else {
-        term::print_line(&task.prompt())?;
+        term::print_exact(&task.prompt())?;
     }
     Ok(Outcome::Yes)
 }
