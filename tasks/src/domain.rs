@@ -21,7 +21,7 @@ use crate::{family::DomainError, types::AttributeSchema};
 pub(crate) use derive::Rule;
 use raw::Raw;
 use read::Reader;
-pub(crate) use template::{Slot, Template, article, with_article};
+pub(crate) use template::{Piece, Slot, Template, article, with_article};
 
 /// A form of a number in another unit than the attribute's.
 #[derive(Debug, Clone)]

@@ -73,6 +73,9 @@ pub(super) struct Plan {
     pub(super) layout: Layout,
     /// Fewest and most entities.
     pub(super) entities: (i64, i64),
+    /// Bytes of the document that entities may take, so that the prompt fits a model's context;
+    /// domains of many words have fewer entities.
+    pub(super) entity_bytes: Option<usize>,
     /// How many of the domain's groups are used, in file order (grouped layout).
     pub(super) groups: usize,
     /// Attributes of one document (sentence layout).
@@ -134,6 +137,7 @@ fn nano() -> Plan {
     Plan {
         layout: Layout::Sentences,
         entities: (3, 4),
+        entity_bytes: None,
         groups: 0,
         attributes: (2, 2),
         paragraphs: 0,
@@ -180,6 +184,7 @@ fn nano() -> Plan {
 fn mini() -> Plan {
     Plan {
         entities: (8, 8),
+        entity_bytes: None,
         groups: 2,
         paragraphs: 25,
         depth: 3,
@@ -215,6 +220,7 @@ fn mini() -> Plan {
 fn hard() -> Plan {
     Plan {
         entities: (100, 100),
+        entity_bytes: None,
         paragraphs: 580,
         joined: (1, 2),
         aliases: 10,
@@ -256,9 +262,10 @@ fn standard() -> Plan {
     Plan {
         layout: Layout::Grouped,
         entities: (20, 20),
+        entity_bytes: Some(13_200),
         groups: usize::MAX,
         attributes: (0, 0),
-        paragraphs: 100,
+        paragraphs: 96,
         max_number: i64::MAX / 1000,
         depth: 5,
         aliases: 3,
@@ -287,7 +294,7 @@ fn standard() -> Plan {
         marked: (0, 1),
         binding: (1, 2),
         bait: (1, 1),
-        witness_tokens: 1_400,
+        witness_tokens: 1_350,
         trace: TraceRules {
             needs: vec![
                 TraceNeed::Facts,
