@@ -27,6 +27,7 @@ pub mod number;
 pub mod parse;
 mod prompt;
 pub mod query;
+mod term;
 pub mod types;
 
 /// Version of the generator and the grader whose output this build gives. 0 promises nothing.

@@ -355,15 +355,16 @@ impl Reader<'_> {
         let reference = claim.relative.as_ref().map(|relative| self.entity(&relative.reference));
         let schema = self.task.attributes.get(claim.attr.at());
         let number = schema.and_then(|schema| said_number(schema, &claim.value));
-        let word = match (&claim.value, number) {
-            (Said::Text(range), _) => self.index.word(claim.attr, self.parsed.slice(range)),
-            (Said::Number(_), number) => number.map(Cell::Number),
+        let cell = match &claim.value {
+            Said::Number(_) => number.map(Cell::Number),
+            Said::Word(word, _) => Some(Cell::Category(*word)),
+            Said::Text(range) => self.index.word(claim.attr, self.parsed.slice(range)),
         };
         match (entry.subject, &claim.relative) {
             (Some(entity), None) => {
                 let fact = FactRef { entity, attr: claim.attr };
                 entry.number = number;
-                entry.states = Some((fact, word.unwrap_or(Cell::Missing)));
+                entry.states = Some((fact, cell.unwrap_or(Cell::Missing)));
             }
             (Some(entity), Some(relative)) => {
                 let fact = FactRef { entity, attr: claim.attr };
@@ -398,7 +399,7 @@ impl Reader<'_> {
             Said::Number(_) => milli.zip(self.task.attributes.get(claim.attr.at())).is_some_and(
                 |(milli, schema)| self.index.holds_number(number, milli, schema.scale),
             ),
-            Said::Text(range) => self.index.holds_words(number, self.parsed.slice(range)),
+            Said::Word(_, range) | Said::Text(range) => self.index.holds_words(number, self.parsed.slice(range)),
         };
         if holds { CitationStatus::Right } else { CitationStatus::ValueAbsent }
     }
@@ -417,6 +418,6 @@ impl Reader<'_> {
 fn said_number(schema: &AttributeSchema, said: &Said) -> Option<i64> {
     match said {
         Said::Number(found) => in_unit(found, schema.scale),
-        Said::Text(_) => None,
+        Said::Word(..) | Said::Text(_) => None,
     }
 }
