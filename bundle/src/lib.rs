@@ -30,6 +30,7 @@ mod rows;
 pub mod schema;
 pub mod store;
 mod table;
+pub mod tasks;
 pub mod texts;
 pub mod write;
 

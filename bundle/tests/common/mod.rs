@@ -191,13 +191,19 @@ impl World {
             profile: Profile::Nano,
             inputs: Vec::new(),
         };
-        let campaign =
-            Campaign { template, group_size: GROUP, max_completion_tokens: 256, lease_ms: 60_000 };
+        let campaign = Campaign {
+            template,
+            group_size: GROUP,
+            max_completion_tokens: 256,
+            lease_ms: 60_000,
+            profiles: Vec::new(),
+        };
         let open = EpochOpen {
             epoch: EPOCH,
             commit: seed::epoch_commit(&secret.0),
             campaign: campaign.clone(),
             ledger_head: Hash::default(),
+            levels: Vec::new(),
         };
         let signer = keys.coordinator.clone();
         let open_envelope = keys.seal(&signer, &open);
@@ -281,7 +287,12 @@ impl World {
             Ok(made) => made,
             Err(GenerateError::Exhausted(_)) => {
                 let outcome = Outcome::Exhausted;
-                self.record.counters.push(CounterRecord { counter, task: None, outcome });
+                self.record.counters.push(CounterRecord {
+                    counter,
+                    profile: Profile::Nano,
+                    task: None,
+                    outcome,
+                });
                 return;
             }
             Err(error) => panic!("{error}"),
@@ -289,7 +300,12 @@ impl World {
         let id = task.id().unwrap();
         if counter % 7 == 5 {
             let outcome = Outcome::Unanswered { leases: 3 };
-            self.record.counters.push(CounterRecord { counter, task: Some(id), outcome });
+            self.record.counters.push(CounterRecord {
+                counter,
+                profile: Profile::Nano,
+                task: Some(id),
+                outcome,
+            });
             return;
         }
         let texts: Vec<(Vec<u8>, Finish)> =
@@ -297,7 +313,12 @@ impl World {
         let uploaded = if counter % 11 == 8 { 3 } else { texts.len() };
         let group = self.group(counter, &task, &answers, &texts, uploaded);
         let outcome = outcome_of(&group, self.keys.network, uploaded == texts.len());
-        self.record.counters.push(CounterRecord { counter, task: Some(id), outcome });
+        self.record.counters.push(CounterRecord {
+            counter,
+            profile: Profile::Nano,
+            task: Some(id),
+            outcome,
+        });
         self.record.groups.push(group);
     }
 

@@ -11,6 +11,8 @@ use crate::{
 
 use super::plan::{Layout, Plan};
 
+/// One in so many names shares its first word with another.
+const NAMESAKES: usize = 7;
 /// Tries for a value that no other entity has.
 const DISTINCT_TRIES: u32 = 40;
 
@@ -315,21 +317,25 @@ pub(super) fn cell_text(cell: Cell, schema: &AttributeSchema) -> String {
     }
 }
 
-/// Different two-word names in alphabetical order; the last two drawn share their first word, so
-/// that a homonym is always at hand.
+/// Different two-word names in alphabetical order. In longer rosters every [`NAMESAKES`]-th name
+/// shares its first word with another, so that a homonym is at hand.
 fn names(domain: &Domain, count: usize, draw: &mut Draw) -> Vec<String> {
     let first = draw.sample(domain.first.len(), count);
     let second = draw.sample(domain.second.len(), count);
-    let mut names: Vec<String> = (0..count)
-        .map(|at| {
-            let family = if count > 4 && at + 1 == count { at.saturating_sub(1) } else { at };
-            let (a, b) = (first.get(family), second.get(at));
-            match (a, b) {
-                (Some(a), Some(b)) => format!("{} {}", domain.first[*a], domain.second[*b]),
-                _ => format!("Company {at}"),
-            }
-        })
-        .collect();
+    let part = |parts: &[String], order: &[usize], at: usize| -> String {
+        let place = order.get(at % order.len().max(1)).copied().unwrap_or(0);
+        parts.get(place).cloned().unwrap_or_default()
+    };
+    let own = count - count / NAMESAKES;
+    let mut names: Vec<String> = Vec::with_capacity(count);
+    for at in 0..count {
+        let head = part(&domain.first, &first, if at < own { at } else { at - own });
+        // A second word that this first word does not have yet; the reader sees to it that a
+        // domain has names enough.
+        let tails = (0..domain.second.len()).map(|step| part(&domain.second, &second, at + step));
+        let mut made = tails.map(|tail| format!("{head} {tail}"));
+        names.extend(made.find(|name| !names.contains(name)));
+    }
     names.sort();
     names
 }

@@ -62,7 +62,7 @@ pub(super) fn check(world: &World) {
             Event::BeaconFixed { fixed } => {
                 log(&LedgerEntry::BeaconFixed { epoch, envelope: fixed.hash().expect("hashes") });
             }
-            Event::CounterExhausted => {
+            Event::CounterExhausted { .. } => {
                 let outcome = Outcome::Exhausted;
                 log(&LedgerEntry::Sealed { epoch, counter: next_counter, task: None, outcome });
                 next_counter += 1;
@@ -130,6 +130,7 @@ pub(super) fn check(world: &World) {
                     outcome: outcome.clone(),
                 });
             }
+            Event::ProfileMoved { step } => log(&LedgerEntry::Moved { epoch, step: *step }),
             Event::EpochClosed { .. } => {
                 log(&LedgerEntry::EpochClosed { epoch, count: next_counter, secret });
             }

@@ -61,6 +61,7 @@ pub(super) fn plan(target: Target) -> EpochPlan {
             group_size: GROUP,
             max_completion_tokens: 100,
             lease_ms: 60_000,
+            profiles: Vec::new(),
         },
         target,
     }
@@ -257,8 +258,8 @@ impl World {
     /// Does what the shell would do for one effect.
     pub(super) fn perform(&mut self, effect: Effect) {
         let input = match effect {
-            Effect::Generate { epoch, counter, spec } => {
-                Input::Generated { epoch, counter, generated: generate(&spec.seed) }
+            Effect::Generate { epoch, place, spec } => {
+                Input::Generated { epoch, place, generated: generate(&spec.seed) }
             }
             Effect::Grade { lease, spec, attempts, .. } => {
                 let verdicts = attempts.iter().map(|(id, _)| grade(&spec.seed, *id)).collect();
