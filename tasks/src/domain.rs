@@ -4,11 +4,12 @@
 //! the result. Nothing about a subject is in code: an operator adds a domain by adding a file.
 //!
 //! ```text
-//! bytes ─► Raw ─► Reader ─────────────────────────► Domain
-//!          raw    read, attribute, group, template
+//! bytes ─► Raw ─► Reader ─────────────────────────────────► Domain
+//!          raw    read, attribute, derive, group, template
 //! ```
 
 mod attribute;
+mod derive;
 mod group;
 mod raw;
 mod read;
@@ -17,6 +18,7 @@ mod template;
 use lode_proto::{id::Hash, limits::MAX_DOMAIN_BYTES};
 
 use crate::{family::DomainError, types::AttributeSchema};
+pub(crate) use derive::Rule;
 use raw::Raw;
 use read::Reader;
 pub(crate) use template::{Slot, Template, article, with_article};
@@ -40,6 +42,13 @@ pub(crate) struct Attribute {
     pub(crate) min: i64,
     pub(crate) max: i64,
     pub(crate) step: i64,
+    /// How values hang on other attributes of the same entity; `None` where they are free.
+    pub(crate) rule: Option<Rule>,
+    /// Whether the value is a function of others: it must agree with them wherever it is stated,
+    /// so that no document states it relatively or holds a wrong value for it.
+    pub(crate) exact: bool,
+    /// Attributes whose rules read this one.
+    pub(crate) feeds: Vec<u16>,
     pub(crate) forms: Vec<Template>,
     pub(crate) gap_forms: Vec<Template>,
     pub(crate) unit_forms: Vec<UnitForm>,
@@ -80,6 +89,8 @@ pub(crate) struct NamedMeasure {
 #[derive(Debug, Clone)]
 pub(crate) struct Group {
     pub(crate) always: bool,
+    /// Section headings that fit its paragraphs.
+    pub(crate) headings: Vec<String>,
     pub(crate) attributes: Vec<u16>,
     pub(crate) wordings: Vec<Template>,
 }
@@ -126,6 +137,16 @@ pub(crate) struct Mark {
     pub(crate) rules: Vec<String>,
 }
 
+/// An extent that a figure may have. Both texts are whole sentences that fit every number of the
+/// domain, and none sounds more right than those of another extent.
+#[derive(Debug, Clone)]
+pub(crate) struct ScopeForm {
+    /// Follows a figure's sentence: "This figure counts subsidiaries."
+    pub(crate) note: String,
+    /// Says that figures of this extent are those that are meant.
+    pub(crate) rule: String,
+}
+
 /// What the worked example is made of: names that no document has, and artifacts.
 #[derive(Debug, Clone)]
 pub(crate) struct Example {
@@ -148,6 +169,9 @@ pub struct Domain {
     pub(crate) first: Vec<String>,
     pub(crate) second: Vec<String>,
     pub(crate) attributes: Vec<Attribute>,
+    /// Attributes that hang together by their rules, each list in an order in which it can be
+    /// filled; an attribute without rules is a list of its own.
+    pub(crate) joint: Vec<Vec<u16>>,
     pub(crate) measures: Vec<NamedMeasure>,
     pub(crate) groups: Vec<Group>,
     pub(crate) example: Example,
@@ -156,6 +180,7 @@ pub struct Domain {
     pub(crate) authority: Vec<Template>,
     pub(crate) attributed: Vec<Template>,
     pub(crate) scope: Vec<String>,
+    pub(crate) scopes: Vec<ScopeForm>,
     pub(crate) aliases: Vec<Template>,
     pub(crate) instructions: Vec<Template>,
     pub(crate) noise_general: Vec<String>,

@@ -180,7 +180,16 @@ struct Entry {
 }
 
 /// The domain files that are built in, by name.
-const BUILTIN: [(&str, &str); 1] = [("companies", include_str!("../domains/companies.toml"))];
+const BUILTIN: [(&str, &str); 8] = [
+    ("clinical_trials", include_str!("../domains/clinical_trials.toml")),
+    ("companies", include_str!("../domains/companies.toml")),
+    ("computational_biology", include_str!("../domains/computational_biology.toml")),
+    ("logistics", include_str!("../domains/logistics.toml")),
+    ("nuclear_physics", include_str!("../domains/nuclear_physics.toml")),
+    ("quantum_codes", include_str!("../domains/quantum_codes.toml")),
+    ("scrna_imputation", include_str!("../domains/scrna_imputation.toml")),
+    ("service_incidents", include_str!("../domains/service_incidents.toml")),
+];
 
 impl Library {
     /// A library of the built-in domains.

@@ -17,6 +17,7 @@ pub mod check;
 pub mod domain;
 mod draw;
 pub mod family;
+pub mod foreign;
 pub mod fuzz;
 pub mod grade;
 pub mod grammar;

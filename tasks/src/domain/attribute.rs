@@ -1,8 +1,9 @@
 //! Attributes: kind, range or vocabulary, and wordings that agree with each other.
 
 use super::{
-    Attribute, UnitForm,
-    raw::RawAttribute,
+    Attribute, Rule, UnitForm,
+    derive::LARGEST,
+    raw::{RawAttribute, RawShared},
     read::Reader,
     template::{Slot, Template},
 };
@@ -14,8 +15,54 @@ use crate::{
 /// Fewest words of a category, so that guessing one does not pay.
 const MIN_VOCABULARY: usize = 4;
 
+impl RawAttribute {
+    /// Adds the shared wordings behind its own, unless it declines them.
+    fn share(&mut self, shared: &RawShared) {
+        let (Some(kind), Some(of)) = (self.kind, &self.of) else { return };
+        if self.shared == Some(false) {
+            return;
+        }
+        let measure = self.measure.clone().unwrap_or_default();
+        let add = |list: &mut Option<Vec<String>>, texts: &[String]| {
+            let Some(list) = list else { return };
+            for text in texts {
+                let text = text
+                    .replace("{of}", of)
+                    .replace("{Of}", &capitalised(of))
+                    .replace("{measure}", &measure);
+                if !list.contains(&text) {
+                    list.push(text);
+                }
+            }
+        };
+        match kind {
+            ValueKind::Category => return add(&mut self.plain, &shared.words),
+            ValueKind::Year => {
+                let years = shared.words.iter().map(|text| text.replace("{value}", "{amount}"));
+                return add(&mut self.plain, &years.collect::<Vec<_>>());
+            }
+            ValueKind::Integer | ValueKind::Decimal => {}
+        }
+        add(&mut self.plain, &shared.plain);
+        add(&mut self.more, &shared.more);
+        add(&mut self.less, &shared.less);
+        add(&mut self.more_next, &shared.more_next);
+        add(&mut self.less_next, &shared.less_next);
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 impl Reader {
-    pub(super) fn attributes(&self, raws: &[RawAttribute]) -> Result<Vec<Attribute>, DomainError> {
+    /// The attributes, and which of them hang together ([`super::Domain::joint`]).
+    pub(super) fn attributes(
+        &self,
+        raws: &[RawAttribute],
+        shared: &RawShared,
+    ) -> Result<(Vec<Attribute>, Vec<Vec<u16>>), DomainError> {
         let mut attributes = Vec::with_capacity(raws.len());
         for (at, raw) in raws.iter().enumerate() {
             let place = format!("attributes.{}", raw.key);
@@ -31,9 +78,11 @@ impl Reader {
                 };
                 raw.inherit(base);
             }
+            raw.share(shared);
             attributes.push(self.attribute(&place, &raw)?);
         }
-        Ok(attributes)
+        let joint = self.derive(&mut attributes)?;
+        Ok((attributes, joint))
     }
 
     fn attribute(&self, place: &str, raw: &RawAttribute) -> Result<Attribute, DomainError> {
@@ -62,6 +111,10 @@ impl Reader {
         };
         let vocabulary = self.vocabulary(place, kind, raw)?;
         let (min, max, step) = self.limits(place, kind, raw)?;
+        let rule = match &raw.from {
+            Some(from) => Some(self.rule(place, kind, from)?),
+            None => None,
+        };
         let trace_text = need("trace", &raw.trace)?;
         let fact = [Slot::Entity, Slot::Value];
         let trace = self.one(&format!("{place}.trace"), &trace_text, &fact)?;
@@ -102,6 +155,9 @@ impl Reader {
             min,
             max,
             step,
+            exact: rule.as_ref().is_some_and(Rule::exact),
+            rule,
+            feeds: Vec::new(),
             forms: self.list(&format!("{place}.forms"), &forms, &[Slot::N])?,
             gap_forms: self.list(&format!("{place}.gap_forms"), &gap_forms, &[Slot::N])?,
             unit_forms,
@@ -182,14 +238,21 @@ impl Reader {
         kind: ValueKind,
         raw: &RawAttribute,
     ) -> Result<(i64, i64, i64), DomainError> {
-        const LARGEST: i64 = 1_000_000_000;
         if !kind.is_number() {
             return Ok((0, 0, 1));
+        }
+        let step = raw.step.unwrap_or(1);
+        let computed = raw.from.as_ref().is_some_and(|from| {
+            from.sum.is_some() || from.product.is_some() || from.ratio.is_some()
+        });
+        if computed && step > 0 && step <= LARGEST && raw.min.is_none() && raw.max.is_none() {
+            // The range follows from those of its inputs.
+            let unit = if kind == ValueKind::Decimal { 1 } else { 1000 };
+            return Ok((0, 0, step * unit));
         }
         let (Some(min), Some(max)) = (raw.min, raw.max) else {
             return self.fault(place, "`min` and `max` are needed for a number");
         };
-        let step = raw.step.unwrap_or(1);
         if !(0 < min && min < max && max <= LARGEST && step > 0) {
             return self.fault(place, format!("needs 0 < min < max <= {LARGEST} and step > 0"));
         }

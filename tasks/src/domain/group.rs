@@ -9,7 +9,7 @@ use super::{
 use crate::family::DomainError;
 
 impl Reader {
-    fn attr(&self, place: &str, key: &str) -> Result<u16, DomainError> {
+    pub(super) fn attr(&self, place: &str, key: &str) -> Result<u16, DomainError> {
         match self.keys.iter().position(|known| known == key).and_then(|at| u16::try_from(at).ok())
         {
             Some(at) => Ok(at),
@@ -17,7 +17,7 @@ impl Reader {
         }
     }
 
-    fn attrs(&self, place: &str, keys: &[String]) -> Result<Vec<u16>, DomainError> {
+    pub(super) fn attrs(&self, place: &str, keys: &[String]) -> Result<Vec<u16>, DomainError> {
         keys.iter().map(|key| self.attr(place, key)).collect()
     }
 
@@ -36,6 +36,15 @@ impl Reader {
                 if std::mem::replace(&mut seen[at], true) {
                     return self.fault(&place, format!("{:?} is in two groups", self.keys[at]));
                 }
+                if !group.always && attributes[at].exact {
+                    return self.fault(
+                        &place,
+                        format!(
+                            "{:?} is computed from other attributes, so the group needs `always = true`",
+                            self.keys[at]
+                        ),
+                    );
+                }
                 if !group.always && attributes[at].more.is_empty() {
                     return self.fault(
                         &place,
@@ -46,6 +55,7 @@ impl Reader {
                     );
                 }
             }
+            self.filled(&format!("{place}.headings"), &group.headings)?;
             if group.wordings.is_empty() {
                 return self.fault(&place, "must have at least one wording");
             }
@@ -71,7 +81,12 @@ impl Reader {
                 }
                 wordings.push(template);
             }
-            groups.push(Group { always: group.always, attributes: members, wordings });
+            groups.push(Group {
+                always: group.always,
+                headings: group.headings.clone(),
+                attributes: members,
+                wordings,
+            });
         }
         match seen.iter().position(|seen| !seen) {
             Some(at) => self.fault("groups", format!("{:?} is in no group", self.keys[at])),

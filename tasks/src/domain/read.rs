@@ -4,14 +4,17 @@
 use lode_proto::id::Hash;
 
 use super::{
-    Constraints, Domain, Example, Mark, Phrases, Questions,
-    raw::Raw,
+    Constraints, Domain, Example, Mark, Phrases, Questions, ScopeForm,
+    raw::{Common, Raw},
     template::{Slot, Template},
 };
 use crate::family::DomainError;
 
 /// Fewest name parts of each kind: enough for twenty entities and a pair of similar names.
 const MIN_NAME_PARTS: usize = 20;
+/// Fewest extents of figures: the one that is meant and another.
+const MIN_SCOPES: usize = 2;
+
 /// Reads one file: carries its name and its attribute keys for error messages and slots.
 pub(super) struct Reader {
     pub(super) name: String,
@@ -41,14 +44,16 @@ impl Reader {
         {
             self.names(place, parts)?;
         }
-        for (place, list) in [
-            ("titles", &raw.titles),
-            ("scope.rules", &raw.scope.rules),
-            ("noise.general", &raw.noise.general),
-        ] {
+        for (place, list) in [("titles", &raw.titles), ("noise.general", &raw.noise.general)] {
             self.filled(place, list)?;
         }
-        for name in [&raw.example.entity, &raw.example.other] {
+        let scopes = self.scopes(&raw)?;
+        let common = match Common::of(&raw.entity, &raw.entities) {
+            Ok(common) => common,
+            Err(error) => return self.fault("entity", error.message()),
+        };
+        let example = raw.example.as_ref().unwrap_or(&common.example);
+        for name in [&example.entity, &example.other] {
             let words: Vec<&str> = name.split(' ').collect();
             let known = |word: &str| {
                 raw.names.first.iter().chain(&raw.names.second).any(|part| part == word)
@@ -60,23 +65,29 @@ impl Reader {
                 );
             }
         }
-        for mark in &raw.sources.marks {
-            self.filled("sources.marks", &mark.rules)?;
-        }
         self.filled("sources.names", &raw.sources.names)?;
         if raw.sources.names.len() < 2 {
             return self.fault("sources.names", "at least two sources are needed");
         }
-        let attributes = self.attributes(&raw.attributes)?;
+        let shared = raw.shared.as_ref().unwrap_or(&common.shared);
+        let (attributes, joint) = self.attributes(&raw.attributes, shared)?;
         if attributes.iter().filter(|attribute| attribute.short).count() < 2 {
             return self.fault("attributes", "at least two must have `short = true`");
         }
         let groups = self.groups(&raw, &attributes)?;
         let measures = self.measures(&raw, &attributes)?;
         let entity = &[Slot::Entity][..];
-        let q = &raw.questions;
-        let p = &raw.phrases;
-        let c = &raw.constraints;
+        let marks = raw.sources.marks.as_ref().unwrap_or(&common.sources.marks);
+        for mark in marks {
+            self.filled("sources.marks", &mark.rules)?;
+        }
+        let attributed = raw.sources.attributed.as_ref().unwrap_or(&common.sources.attributed);
+        let rules = raw.sources.rules.as_ref().unwrap_or(&common.sources.rules);
+        let aliases = raw.aliases.as_ref().unwrap_or(&common.aliases);
+        let instructions = raw.instructions.as_ref().unwrap_or(&common.instructions);
+        let q = raw.questions.as_ref().unwrap_or(&common.questions);
+        let p = raw.phrases.as_ref().unwrap_or(&common.phrases);
+        let c = raw.constraints.as_ref().unwrap_or(&common.constraints);
         use Slot as S;
         Ok(Domain {
             name: raw.name.clone(),
@@ -85,24 +96,18 @@ impl Reader {
             entities: raw.entities.clone(),
             titles: raw.titles.clone(),
             example: Example {
-                entity: raw.example.entity.clone(),
-                other: raw.example.other.clone(),
-                word: raw.example.word.clone(),
-                plain: self.one("example.plain", &raw.example.plain, &[S::Sentence])?,
-                naming: self.one(
-                    "example.naming",
-                    &raw.example.naming,
-                    &[S::Sentence, S::Other],
-                )?,
+                entity: example.entity.clone(),
+                other: example.other.clone(),
+                word: example.word.clone(),
+                plain: self.one("example.plain", &example.plain, &[S::Sentence])?,
+                naming: self.one("example.naming", &example.naming, &[S::Sentence, S::Other])?,
                 with_word: self.one(
                     "example.with_word",
-                    &raw.example.with_word,
+                    &example.with_word,
                     &[S::Sentence, S::Word],
                 )?,
             },
-            marks: raw
-                .sources
-                .marks
+            marks: marks
                 .iter()
                 .map(|mark| Mark {
                     label: mark.label.clone(),
@@ -114,21 +119,14 @@ impl Reader {
             first: raw.names.first.clone(),
             second: raw.names.second.clone(),
             sources: raw.sources.names.clone(),
-            authority: self.list("sources.rules", &raw.sources.rules, &[S::Strong, S::Weak])?,
-            attributed: self.list(
-                "sources.attributed",
-                &raw.sources.attributed,
-                &[S::Source, S::Sentence],
-            )?,
-            scope: raw.scope.rules.clone(),
-            aliases: self.list(
-                "aliases.wordings",
-                &raw.aliases.wordings,
-                &[S::Entity, S::Alias],
-            )?,
+            authority: self.list("sources.rules", rules, &[S::Strong, S::Weak])?,
+            attributed: self.list("sources.attributed", attributed, &[S::Source, S::Sentence])?,
+            scope: raw.scope.as_ref().map(|scope| scope.rules.clone()).unwrap_or_default(),
+            scopes,
+            aliases: self.list("aliases.wordings", &aliases.wordings, &[S::Entity, S::Alias])?,
             instructions: self.list(
                 "instructions.wordings",
-                &raw.instructions.wordings,
+                &instructions.wordings,
                 &[S::Sentence],
             )?,
             noise_general: raw.noise.general.clone(),
@@ -257,12 +255,48 @@ impl Reader {
                 )?,
             },
             attributes,
+            joint,
             groups,
             measures,
         })
     }
 
-    fn filled(&self, place: &str, list: &[String]) -> Result<(), DomainError> {
+    /// Extents of figures: sentences without slots, none twice.
+    fn scopes(&self, raw: &Raw) -> Result<Vec<ScopeForm>, DomainError> {
+        let mut scopes: Vec<ScopeForm> = Vec::with_capacity(raw.scopes.len());
+        for scope in &raw.scopes {
+            for text in [&scope.note, &scope.rule] {
+                if !text.starts_with(char::is_uppercase)
+                    || !text.ends_with('.')
+                    || text.contains(['{', '}'])
+                {
+                    return self.fault(
+                        "scopes",
+                        format!("{text:?} is not a whole sentence without slots, such as \"This figure counts subsidiaries.\""),
+                    );
+                }
+                if scopes.iter().any(|other| other.note == *text || other.rule == *text) {
+                    return self.fault("scopes", format!("{text:?} is there twice"));
+                }
+            }
+            scopes.push(ScopeForm { note: scope.note.clone(), rule: scope.rule.clone() });
+        }
+        if scopes.len() < MIN_SCOPES {
+            return self.fault(
+                "scopes",
+                format!(
+                    "{} extents of figures, at least {MIN_SCOPES} are needed: [[scopes]] with `note` and `rule`",
+                    scopes.len()
+                ),
+            );
+        }
+        if raw.scope.is_none() && raw.attributes.iter().any(|attribute| attribute.wider.is_some()) {
+            return self.fault("scope", "`wider` wordings need [scope] with `rules` about them");
+        }
+        Ok(scopes)
+    }
+
+    pub(super) fn filled(&self, place: &str, list: &[String]) -> Result<(), DomainError> {
         if list.is_empty() || list.iter().any(|text| text.trim().is_empty()) {
             return self.fault(place, "must be a list of at least one non-empty text");
         }

@@ -36,7 +36,7 @@ const NUMBER_WORDS: [&str; 21] = [
 /// punctuation, spacing, aliases, units and number formats make no difference; `None` where it
 /// gives no such answer.
 pub(super) fn read(
-    index: &TaskIndex,
+    index: &TaskIndex<'_>,
     sentences: &Sentences<'_>,
     kind: AnswerKind,
     scale: i64,

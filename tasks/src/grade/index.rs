@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::{
     number::{self, Found},
     query::{Cell, Table, cell_of},
-    types::{AnswerKey, AttrId, EntityId, Measure, Query, StatementKind, Task},
+    types::{AnswerKey, AttrId, EntityId, FactRef, Measure, Query, StatementKind, Task},
 };
 
 /// One paragraph, prepared.
@@ -20,7 +20,8 @@ struct Paragraph {
 
 /// The lookups, built once for all attempts at a task.
 #[derive(Debug)]
-pub struct TaskIndex {
+pub struct TaskIndex<'a> {
+    key: &'a AnswerKey,
     paragraphs: Vec<Paragraph>,
     /// By entity: its names as in [`Paragraph::tokens`], spaces included.
     names: Vec<Vec<String>>,
@@ -32,6 +33,8 @@ pub struct TaskIndex {
     words: Vec<HashMap<String, u16>>,
     /// The true facts.
     pub(super) truth: Table,
+    /// By [`TaskIndex::place`]: against whom the document states a fact, where it does so.
+    references: Vec<Option<EntityId>>,
 }
 
 /// Runs of letters and digits in lower case, one space between them: the form in which terms are
@@ -62,10 +65,10 @@ fn padded(text: &str) -> String {
     format!(" {} ", normal(text))
 }
 
-impl TaskIndex {
+impl<'a> TaskIndex<'a> {
     /// Prepares a task and what its key adds: aliases and the truth.
     #[must_use]
-    pub fn new(task: &Task, key: &AnswerKey) -> Self {
+    pub fn new(task: &Task, key: &'a AnswerKey) -> Self {
         let mut names: Vec<Vec<String>> =
             task.roster.iter().map(|entry| vec![padded(&entry.name)]).collect();
         let mut entities = HashMap::new();
@@ -90,7 +93,11 @@ impl TaskIndex {
             words.push(places);
         }
         let mut truth = Table::new(narrow(task.roster.len()), narrow(task.attributes.len()));
+        let mut references = vec![None; cells(&truth)];
         for fact in &key.facts {
+            if let Some(slot) = references.get_mut(place_in(&truth, fact.fact)) {
+                *slot = fact.reference.map(|reference| reference.entity);
+            }
             let schema = task.attributes.get(fact.fact.attr.at());
             if let Some(cell) = schema.and_then(|schema| cell_of(&fact.value, schema)) {
                 truth.set(fact.fact, cell);
@@ -106,7 +113,35 @@ impl TaskIndex {
                 also: named_here(key, place),
             })
             .collect();
-        Self { paragraphs, names, entities, categories, words, truth }
+        Self { key, paragraphs, names, entities, categories, words, truth, references }
+    }
+
+    /// How many facts there are places for.
+    pub(super) fn facts(&self) -> usize {
+        cells(&self.truth)
+    }
+
+    /// The place of a fact; beyond [`TaskIndex::facts`] for one that the task does not have.
+    pub(super) fn place(&self, fact: FactRef) -> usize {
+        place_in(&self.truth, fact)
+    }
+
+    /// Against whom the document states a fact, where it does not state it absolutely.
+    pub(super) fn reference(&self, fact: FactRef) -> Option<EntityId> {
+        self.references.get(self.place(fact)).copied().flatten()
+    }
+
+    /// Whether a paragraph states the true value of a fact, or the rule that settles it.
+    pub(super) fn settles(&self, paragraph: u32, fact: FactRef) -> bool {
+        let known = self.key.facts.binary_search_by_key(&fact, |known| known.fact).ok();
+        known
+            .and_then(|at| self.key.facts.get(at))
+            .is_some_and(|f| f.paragraphs.contains(&paragraph))
+            || self
+                .key
+                .traps
+                .iter()
+                .any(|trap| trap.fact == fact && trap.right_paragraphs.contains(&paragraph))
     }
 
     /// Whether the document has a paragraph of this number (from 1).
@@ -155,6 +190,18 @@ impl TaskIndex {
     /// The cell that a word is under an attribute.
     pub(super) fn word(&self, attr: AttrId, text: &str) -> Option<Cell> {
         lookup(self.words.get(attr.at())?, text).copied().map(Cell::Category)
+    }
+}
+
+fn cells(table: &Table) -> usize {
+    usize::from(table.entities()) * usize::from(table.attrs())
+}
+
+fn place_in(table: &Table, fact: FactRef) -> usize {
+    if fact.entity.0 < table.entities() && fact.attr.0 < table.attrs() {
+        fact.entity.at() * usize::from(table.attrs()) + fact.attr.at()
+    } else {
+        usize::MAX
     }
 }
 

@@ -191,7 +191,7 @@ impl Phrases<'_, '_> {
     }
 
     /// "the company that employs the most people"
-    fn selected(&self, selector: &Selector) -> Option<String> {
+    pub(super) fn selected(&self, selector: &Selector) -> Option<String> {
         let words = &self.world.domain.phrases;
         match selector {
             Selector::Named(entity) => Some(self.world.name(*entity).to_owned()),

@@ -77,7 +77,7 @@ pub(super) struct Plan {
     pub(super) groups: usize,
     /// Attributes of one document (sentence layout).
     pub(super) attributes: (i64, i64),
-    /// Paragraphs that noise fills up to.
+    /// Paragraphs, before some are joined, that noise fills up to.
     pub(super) paragraphs: usize,
     /// Largest number in a document, in its unit.
     pub(super) max_number: i64,
@@ -87,13 +87,31 @@ pub(super) struct Plan {
     pub(super) aliases: usize,
     /// Facts stated once more by themselves.
     pub(super) restated: usize,
+    /// Facts given once more as a rounded figure.
+    pub(super) hedged: usize,
+    /// True values that the document asks to report.
+    pub(super) instructions: usize,
+    /// Paragraphs of figures that name their entity only by what is said of it elsewhere.
+    pub(super) described: usize,
+    /// How often (of, out of) a name that is not needed is misspelt.
+    pub(super) misspelt: (u64, u64),
+    /// Whether the absolute values of one group stand in tables.
+    pub(super) tables: bool,
+    /// Whether sections have headings.
+    pub(super) headed: bool,
+    /// How often (of, out of) a paragraph goes on with the next one, where neither is attributed.
+    pub(super) joined: (u64, u64),
+    /// Statements about one disputed fact; one of them is right.
+    pub(super) candidates: usize,
     pub(super) questions: usize,
     pub(super) shapes: Vec<(Shape, u32)>,
     /// Each slot of the skeleton draws one kind.
     pub(super) constraints: Vec<Vec<(Kind, u32)>>,
+    /// Kinds of traps of a short document.
     pub(super) traps: Vec<(TrapKind, u32)>,
     /// How often (of, out of) the authority rule is about one mark instead of two sources.
     pub(super) marked: (u64, u64),
+    /// Binding traps of a short document, disputes that bind of a long one: fewest and most.
     pub(super) binding: (i64, i64),
     pub(super) bait: (i64, i64),
     /// Most estimated tokens of the witness.
@@ -108,7 +126,7 @@ pub(super) fn plan(profile: Profile) -> Option<Plan> {
         Profile::Nano => Some(nano()),
         Profile::Mini => Some(mini()),
         Profile::Standard => Some(standard()),
-        Profile::Hard => None,
+        Profile::Hard => Some(hard()),
     }
 }
 
@@ -125,6 +143,14 @@ fn nano() -> Plan {
         depth: 0,
         aliases: 0,
         restated: 0,
+        hedged: 0,
+        instructions: 0,
+        described: 0,
+        misspelt: (0, 1),
+        tables: false,
+        headed: false,
+        joined: (0, 1),
+        candidates: 2,
         questions: 1,
         // Measured on SmolLM2-135M: it looks facts up, but ranks, filters and hops at chance.
         shapes: vec![(Shape::LookupNumber, 1), (Shape::LookupCategory, 2)],
@@ -158,7 +184,12 @@ fn mini() -> Plan {
         paragraphs: 25,
         depth: 3,
         aliases: 1,
-        restated: 2,
+        restated: 0,
+        hedged: 0,
+        instructions: 0,
+        described: 1,
+        tables: false,
+        headed: false,
         questions: 4,
         shapes: vec![(Shape::WhichOnly, 1)].into_iter().chain(standard().shapes).collect(),
         constraints: vec![
@@ -174,9 +205,25 @@ fn mini() -> Plan {
             ],
         ],
         binding: (1, 1),
-        bait: (1, 1),
+        bait: (0, 0),
         witness_tokens: 700,
         max_completion_bytes: 16 * 1024,
+        ..standard()
+    }
+}
+
+fn hard() -> Plan {
+    Plan {
+        entities: (100, 100),
+        paragraphs: 580,
+        joined: (1, 2),
+        aliases: 10,
+        restated: 24,
+        hedged: 24,
+        instructions: 6,
+        described: 8,
+        binding: (3, 4),
+        bait: (2, 3),
         ..standard()
     }
 }
@@ -215,7 +262,15 @@ fn standard() -> Plan {
         max_number: i64::MAX / 1000,
         depth: 5,
         aliases: 3,
-        restated: 5,
+        restated: 2,
+        hedged: 2,
+        instructions: 1,
+        described: 2,
+        misspelt: (1, 2),
+        tables: true,
+        headed: true,
+        joined: (0, 1),
+        candidates: 6,
         questions: 10,
         shapes: all.into_iter().map(|shape| (shape, 1)).collect(),
         constraints: vec![
@@ -228,16 +283,10 @@ fn standard() -> Plan {
             vec![(Kind::Acrostic, 1), (Kind::WordLengths, 1), (Kind::Alphabetical, 1)],
             vec![(Kind::ForbiddenLetter, 2), (Kind::SentenceCount, 1), (Kind::EndsWith, 1)],
         ],
-        traps: vec![
-            (TrapKind::Superseded, 3),
-            (TrapKind::Unit, 2),
-            (TrapKind::Scope, 2),
-            (TrapKind::Homonym, 1),
-            (TrapKind::PlantedInstruction, 1),
-        ],
+        traps: Vec::new(),
         marked: (0, 1),
         binding: (1, 2),
-        bait: (1, 2),
+        bait: (1, 1),
         witness_tokens: 1_400,
         trace: TraceRules {
             needs: vec![

@@ -111,14 +111,13 @@ impl<'t> Sentences<'t> {
     /// The one number that a text states, where it says nothing else but units and hedges.
     #[must_use]
     pub fn quantity(&self, text: &str) -> Option<Found> {
-        let found = number::find(text);
-        let [one] = found.as_slice() else { return None };
+        let one = number::only(text)?;
         let around = [text.get(..one.start)?, text.get(one.end..)?];
         let plain = around.iter().flat_map(|part| words(part)).all(|word| {
             matches!(word, "k" | "K" | "m" | "M" | "b" | "B" | "bn")
                 || self.units.contains(&word.to_ascii_lowercase())
         });
-        plain.then_some(*one)
+        plain.then_some(one)
     }
 
     /// The claim that a range of `text` makes. A name of the roster at the beginning is taken for
