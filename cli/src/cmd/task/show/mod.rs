@@ -324,15 +324,12 @@ impl<'a> View<'a> {
                 .styled(&trap.kind, Style::Strong, look)
                 .and(&format!(", {role}: {}", plain::line(&trap.what)));
             page.hanging(&format!("{:>4} ", trap.trap), &head);
-            let (right, places) = &trap.right;
-            page.hanging(
-                "     right  ",
-                &Text::ours(format!("{}  {}", plain::line(right), cite(places))),
-            );
-            let (wrong, places) = &trap.wrong;
+            let right =
+                format!("{}  {}", plain::line(&trap.right.value), cite(&trap.right.paragraphs));
+            page.hanging("     right  ", &Text::ours(right));
             let wrong = Text::default()
-                .styled(&plain::line(wrong), Style::Wrong, look)
-                .and(&format!("  {}", cite(places)));
+                .styled(&plain::line(&trap.wrong.value), Style::Wrong, look)
+                .and(&format!("  {}", cite(&trap.wrong.paragraphs)));
             page.hanging("     wrong  ", &wrong);
             for change in &trap.changes {
                 page.hanging("     then   ", &Text::quote(change));
@@ -362,6 +359,11 @@ fn facts(page: &mut Page, chains: &[Vec<Stated>]) {
                 Style::Faint,
                 look,
             );
+            for (name, introduced) in &step.named {
+                let place = introduced.map(|number| format!(" {}", cite(&[number])));
+                text =
+                    text.and(&format!("  as {}{}", plain::name(name), place.unwrap_or_default()));
+            }
             for trap in &step.traps {
                 text = text.and("  ").styled(&format!("trap {trap}"), Style::Wrong, look);
             }
