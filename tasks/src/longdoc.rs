@@ -15,6 +15,8 @@
 mod artifact;
 mod constrain;
 mod document;
+#[cfg(test)]
+mod drawn;
 mod example;
 mod family;
 mod phrase;

@@ -11,8 +11,8 @@ use crate::{
     check, number,
     query::{Cell, Evaluator, Table, value_of},
     types::{
-        Answer, AnswerStatus, Check, Constraint, ConstraintKey, DataflowOutcome, FactRef, Gold,
-        NumberSource, Part, Value,
+        Answer, AnswerStatus, AttrId, Check, Constraint, ConstraintKey, DataflowOutcome, FactRef,
+        Gold, NumberSource, Part, Value,
     },
 };
 
@@ -91,7 +91,8 @@ impl View<'_> {
                 | Constraint::Fact(_)
                 | Constraint::NextPrime { .. }
                 | Constraint::Equation { .. }
-                | Constraint::DigitSum { .. }
+                | Constraint::Modular { .. }
+                | Constraint::Json { .. }
         );
         if !depends {
             return None;
@@ -138,9 +139,20 @@ impl View<'_> {
                 let b = self.reduced(b, *modulus, *plus)?;
                 (self.stepped(a) && self.stepped(b)).then_some(Check::Equation { a, b })
             }
-            Constraint::DigitSum { source, modulus, plus } => {
+            Constraint::Modular { source, modulus, plus } => {
                 let n = self.reduced(source, *modulus, *plus)?;
-                self.stepped(n).then_some(Check::DigitSum(n))
+                self.stepped(n).then_some(Check::ContainsNumber(n))
+            }
+            Constraint::Json { question, source, modulus, plus } => {
+                let n = self.reduced(source, *modulus, *plus)?;
+                let answer = match self.asked(*question)? {
+                    Answer::Entity(entity) => {
+                        self.grader.task.roster.get(entity.at())?.name.clone()
+                    }
+                    Answer::Category(word) => word.clone(),
+                    Answer::Integer(_) | Answer::Decimal(_) => return None,
+                };
+                self.stepped(n).then_some(Check::Json { answer: vec![answer], n })
             }
             _ => None,
         }
@@ -162,18 +174,23 @@ impl View<'_> {
 
     /// `(n mod modulus) + plus`
     fn reduced(&self, source: &NumberSource, modulus: i64, plus: i64) -> Option<i64> {
-        let n = match (self.asked(source.question)?, source.attr) {
+        let of = |question: u16, attr: Option<AttrId>| match (self.asked(question)?, attr) {
             (Answer::Entity(entity), Some(attr)) => {
                 let fact = FactRef { entity: *entity, attr };
                 self.graded.ledger.get(fact)?;
                 match self.table().get(fact) {
-                    Cell::Number(milli) => milli / 1000,
-                    Cell::Missing | Cell::Category(_) => return None,
+                    Cell::Number(milli) => Some(milli / 1000),
+                    Cell::Missing | Cell::Category(_) => None,
                 }
             }
-            (Answer::Integer(n), None) => *n,
-            _ => return None,
+            (Answer::Integer(n), None) => Some(*n),
+            _ => None,
         };
+        let second = match &source.and {
+            Some(term) => Some(of(term.question, Some(term.attr))?),
+            None => None,
+        };
+        let n = source.combine(of(source.question, source.attr)?, second)?;
         n.checked_rem_euclid(modulus)?.checked_add(plus).filter(|n| *n < i64::from(u32::MAX))
     }
 
