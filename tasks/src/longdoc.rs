@@ -17,6 +17,8 @@ pub mod cheat;
 mod constrain;
 mod dispute;
 mod document;
+#[cfg(test)]
+mod drawn;
 mod example;
 mod family;
 mod phrase;
