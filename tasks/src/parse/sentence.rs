@@ -4,12 +4,12 @@
 //! spaces for a space; the entity slot is tried against the roster first. Of several sentences that
 //! match, the one whose slots are best understood wins, the first of them on a tie.
 
-use std::{ops::Range, sync::OnceLock};
+use std::ops::Range;
 
 use super::{Claim, Named, Relative, Said};
 use crate::{
     number::{self, Found},
-    term::{normal, words},
+    term::{is_normal, normal, words},
     types::{AttrId, AttributeSchema, EntityId, RosterEntry, Task},
 };
 
@@ -80,8 +80,6 @@ pub struct Sentences<'t> {
     pieces: Vec<Piece<'t>>,
     /// Words of the attributes' units.
     units: Vec<&'t str>,
-    /// By attribute: its vocabulary as [`normal`] gives it; needed for unusual spellings only.
-    vocabularies: OnceLock<Vec<Vec<String>>>,
 }
 
 /// What the slots of one template were filled with, and how many were understood.
@@ -104,7 +102,6 @@ impl<'t> Sentences<'t> {
             templates: Vec::with_capacity(most),
             pieces: Vec::with_capacity(most * 5),
             units: Vec::new(),
-            vocabularies: OnceLock::new(),
         };
         for (attr, schema) in task.attributes.iter().enumerate() {
             sentences.units.extend(schema.unit.split_whitespace());
@@ -155,18 +152,9 @@ impl<'t> Sentences<'t> {
         let place = vocabulary.iter().position(|word| word.eq_ignore_ascii_case(text));
         let place = place.or_else(|| {
             let text = normal(text);
-            self.vocabularies().get(attr)?.iter().position(|word| *word == text && !text.is_empty())
+            vocabulary.iter().position(|word| !text.is_empty() && is_normal(word, &text))
         });
         u16::try_from(place?).ok()
-    }
-
-    fn vocabularies(&self) -> &[Vec<String>] {
-        self.vocabularies.get_or_init(|| {
-            let normals = |schema: &AttributeSchema| {
-                schema.vocabulary.iter().map(|word| normal(word)).collect()
-            };
-            self.attributes.iter().map(normals).collect()
-        })
     }
 
     /// The claim that a range of `text` makes. A name of the roster at the beginning is taken for
@@ -382,16 +370,18 @@ fn claim(template: &Template, filled: Filled, base: usize) -> Option<Claim> {
 /// literal `next`, or at the end of the text. With `last`, the literal must reach the end.
 fn slot_end(rest: &str, from: usize, next: Option<&str>, last: bool) -> Option<usize> {
     let Some(literal) = next else { return (from <= rest.len()).then_some(rest.len()) };
+    if last {
+        return literal_before(rest, literal).filter(|end| (from..=MAX_SLOT_BYTES).contains(end));
+    }
     let first = literal.bytes().next()?;
     let begins = |byte: u8| {
         byte.eq_ignore_ascii_case(&first) || (first == b' ' && matches!(byte, b' ' | b'\t'))
     };
     let within = rest.as_bytes().get(from..rest.len().min(MAX_SLOT_BYTES + 1))?;
-    within.iter().enumerate().filter(|(_, byte)| begins(**byte)).map(|(at, _)| from + at).find(|end| {
-        rest.get(*end..)
-            .and_then(|tail| literal_at(tail, literal))
-            .is_some_and(|length| !last || end + length == rest.len())
-    })
+    let places = within.iter().enumerate().filter(|(_, byte)| begins(**byte));
+    places
+        .map(|(at, _)| from + at)
+        .find(|end| rest.get(*end..).is_some_and(|tail| literal_at(tail, literal).is_some()))
 }
 
 /// Splits a sentence at its slots; `None` where a slot is missing, doubled or unknown to the form.
@@ -436,6 +426,27 @@ fn literal_at(text: &str, literal: &str) -> Option<usize> {
             at += blanks;
         } else if bytes.get(at).is_some_and(|have| have.eq_ignore_ascii_case(&want)) {
             at += 1;
+        } else {
+            return None;
+        }
+    }
+    text.is_char_boundary(at).then_some(at)
+}
+
+/// As [`literal_at`], at the end of `text`: where the literal begins there.
+fn literal_before(text: &str, literal: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = bytes.len();
+    for want in literal.bytes().rev() {
+        let before = bytes.get(..at)?;
+        if want == b' ' {
+            let blanks = before.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
+            if blanks == 0 {
+                return None;
+            }
+            at -= blanks;
+        } else if before.last().is_some_and(|have| have.eq_ignore_ascii_case(&want)) {
+            at -= 1;
         } else {
             return None;
         }
