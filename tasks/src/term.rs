@@ -43,6 +43,21 @@ pub(crate) fn padded(text: &str) -> String {
 
 fn push_normal(out: &mut String, text: &str) {
     let start = out.len();
+    if text.is_ascii() {
+        let mut gap = false;
+        for byte in text.bytes() {
+            if byte.is_ascii_alphanumeric() {
+                if gap && out.len() > start {
+                    out.push(' ');
+                }
+                gap = false;
+                out.push(char::from(byte.to_ascii_lowercase()));
+            } else {
+                gap = true;
+            }
+        }
+        return;
+    }
     let mut gap = false;
     let mut rest = text;
     while let Some(c) = rest.chars().next() {

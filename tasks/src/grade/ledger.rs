@@ -91,6 +91,10 @@ pub(super) struct Ledger {
     uncited: Steps,
     /// Steps that state, or rest on, something untrue.
     untrue: Steps,
+    /// Steps that stand.
+    standing: Steps,
+    /// Steps that are grounded.
+    grounded: Steps,
     /// By [`TaskIndex::place`].
     mentions: Vec<Mentions>,
     /// Facts that the trace finally states, each once.
@@ -111,6 +115,8 @@ impl Ledger {
             broken: Steps::default(),
             uncited: Steps::default(),
             untrue: Steps::default(),
+            standing: Steps::default(),
+            grounded: Steps::default(),
             mentions: vec![Mentions::default(); index.facts()],
             facts: Vec::with_capacity(count),
         };
@@ -233,7 +239,14 @@ impl Ledger {
             if entry.rests.meets(&self.withdrawn) {
                 continue;
             }
-            let grounded = !entry.rests.meets(&self.broken) && !entry.rests.meets(&self.uncited);
+            let standing = !entry.rests.meets(&self.broken);
+            let grounded = standing && !entry.rests.meets(&self.uncited);
+            if standing {
+                self.standing.add(place);
+            }
+            if grounded {
+                self.grounded.add(place);
+            }
             let holds = grounded && !self.untrue.holds(place);
             if let Some((fact, _)) = entry.states
                 && let Some(mentions) = self.mentions.get_mut(index.place(fact))
@@ -295,13 +308,13 @@ impl Ledger {
     }
 
     /// Whether the step is live and it and all that it rests on recompute.
-    pub(super) fn stands(&self, entry: &Entry) -> bool {
-        !entry.rests.meets(&self.withdrawn) && !entry.rests.meets(&self.broken)
+    pub(super) fn stands(&self, place: usize) -> bool {
+        self.standing.holds(place)
     }
 
     /// Whether the step stands on rightly cited extracts.
-    pub(super) fn grounded(&self, entry: &Entry) -> bool {
-        self.stands(entry) && !entry.rests.meets(&self.uncited)
+    pub(super) fn is_grounded(&self, place: usize) -> bool {
+        self.grounded.holds(place)
     }
 
     /// Whether a step rests on all that a number is made of.
@@ -312,7 +325,9 @@ impl Ledger {
 
     /// Whether the statement that counts for a fact stands on right citations.
     pub(super) fn grounds(&self, index: &TaskIndex<'_>, fact: FactRef) -> bool {
-        self.entry(self.mentions(index, fact).last).is_some_and(|entry| self.grounded(entry))
+        usize::from(self.mentions(index, fact).last)
+            .checked_sub(1)
+            .is_some_and(|place| self.is_grounded(place))
     }
 
     /// Whether a step rests on one that states or relates the fact.
@@ -399,7 +414,9 @@ impl Reader<'_> {
             Said::Number(_) => milli.zip(self.task.attributes.get(claim.attr.at())).is_some_and(
                 |(milli, schema)| self.index.holds_number(number, milli, schema.scale),
             ),
-            Said::Word(_, range) | Said::Text(range) => self.index.holds_words(number, self.parsed.slice(range)),
+            Said::Word(_, range) | Said::Text(range) => {
+                self.index.holds_words(number, self.parsed.slice(range))
+            }
         };
         if holds { CitationStatus::Right } else { CitationStatus::ValueAbsent }
     }

@@ -168,13 +168,13 @@ impl<'t> Sentences<'t> {
 
     fn best(&self, sentence: &str, lead: Option<(EntityId, usize)>, base: usize) -> Option<Claim> {
         let mut best: Option<(usize, Claim)> = None;
-        // What follows the name must be what follows it in the sentence.
-        let head = lead.and_then(|(_, length)| {
-            sentence.get(length..)?.trim_start_matches([' ', '\t']).bytes().next()
-        });
+        let after = lead.and_then(|(_, length)| sentence.get(length..));
+        let head = after.and_then(|after| after.trim_start_matches([' ', '\t']).bytes().next());
         let head = head.map(|byte| byte.to_ascii_lowercase());
         for template in &self.templates {
-            if head.is_some_and(|head| template.head != 0 && template.head != head) {
+            if head.is_some_and(|head| template.head != 0 && template.head != head)
+                || !self.may_fit(template, sentence, after)
+            {
                 continue;
             }
             let Some(filled) = self.fill(template, sentence, lead) else { continue };
@@ -189,6 +189,23 @@ impl<'t> Sentences<'t> {
             }
         }
         best.map(|(_, claim)| claim)
+    }
+
+    /// Whether the template's first literal stands after the name, where it begins with a name, and
+    /// its last one at the end: most templates are told apart by these two.
+    fn may_fit(&self, template: &Template, sentence: &str, after: Option<&str>) -> bool {
+        let pieces = self.pieces.get(template.pieces.clone()).unwrap_or(&[]);
+        let begins = match (pieces, after) {
+            ([Piece::Slot(Slot::Entity), Piece::Literal(first), ..], Some(after)) => {
+                literal_at(after, first).is_some()
+            }
+            _ => true,
+        };
+        begins
+            && match pieces.last() {
+                Some(Piece::Literal(last)) => literal_before(sentence, last).is_some(),
+                _ => true,
+            }
     }
 
     /// The roster's longest name that `text` begins with, and its length there.
@@ -377,11 +394,15 @@ fn slot_end(rest: &str, from: usize, next: Option<&str>, last: bool) -> Option<u
     let begins = |byte: u8| {
         byte.eq_ignore_ascii_case(&first) || (first == b' ' && matches!(byte, b' ' | b'\t'))
     };
-    let within = rest.as_bytes().get(from..rest.len().min(MAX_SLOT_BYTES + 1))?;
-    let places = within.iter().enumerate().filter(|(_, byte)| begins(**byte));
-    places
-        .map(|(at, _)| from + at)
-        .find(|end| rest.get(*end..).is_some_and(|tail| literal_at(tail, literal).is_some()))
+    let within = rest.as_bytes().get(..rest.len().min(MAX_SLOT_BYTES + 1))?;
+    let mut end = from;
+    loop {
+        end += within.get(end..)?.iter().position(|byte| begins(*byte))?;
+        if rest.get(end..).is_some_and(|tail| literal_at(tail, literal).is_some()) {
+            return Some(end);
+        }
+        end += 1;
+    }
 }
 
 /// Splits a sentence at its slots; `None` where a slot is missing, doubled or unknown to the form.
