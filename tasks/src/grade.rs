@@ -24,6 +24,7 @@ use crate::{
 
 mod answers;
 mod dataflow;
+mod extract;
 mod index;
 mod ledger;
 mod outline;

@@ -6,15 +6,15 @@
 
 use std::ops::Range;
 
-use super::{Claim, Named, Relative, Said};
+use super::{
+    Claim, Named, Relative, Said,
+    literal::{MAX_SLOT_BYTES, literal_at, literal_before, slot_end},
+};
 use crate::{
     number::{self, Found},
     term::{is_normal, normal, words},
     types::{AttrId, AttributeSchema, EntityId, RosterEntry, Task},
 };
-
-/// Longest text of a slot, bytes.
-const MAX_SLOT_BYTES: usize = 80;
 
 /// Words that may stand beside a number without changing what it says.
 const QUANTITY_WORDS: [&str; 20] = [
@@ -383,28 +383,6 @@ fn claim(template: &Template, filled: Filled, base: usize) -> Option<Claim> {
     })
 }
 
-/// The next place from `from` on where a slot at the beginning of `rest` may end: before the
-/// literal `next`, or at the end of the text. With `last`, the literal must reach the end.
-fn slot_end(rest: &str, from: usize, next: Option<&str>, last: bool) -> Option<usize> {
-    let Some(literal) = next else { return (from <= rest.len()).then_some(rest.len()) };
-    if last {
-        return literal_before(rest, literal).filter(|end| (from..=MAX_SLOT_BYTES).contains(end));
-    }
-    let first = literal.bytes().next()?;
-    let begins = |byte: u8| {
-        byte.eq_ignore_ascii_case(&first) || (first == b' ' && matches!(byte, b' ' | b'\t'))
-    };
-    let within = rest.as_bytes().get(..rest.len().min(MAX_SLOT_BYTES + 1))?;
-    let mut end = from;
-    loop {
-        end += within.get(end..)?.iter().position(|byte| begins(*byte))?;
-        if rest.get(end..).is_some_and(|tail| literal_at(tail, literal).is_some()) {
-            return Some(end);
-        }
-        end += 1;
-    }
-}
-
 /// Splits a sentence at its slots; `None` where a slot is missing, doubled or unknown to the form.
 fn pieces<'t>(text: &'t str, form: Form, out: &mut Vec<Piece<'t>>) -> Option<()> {
     let mut seen = [false; 3];
@@ -431,46 +409,4 @@ fn pieces<'t>(text: &'t str, form: Form, out: &mut Vec<Piece<'t>>) -> Option<()>
         out.push(Piece::Literal(rest));
     }
     (seen == [true, true, form != Form::Absolute]).then_some(())
-}
-
-/// How many bytes of `text` the literal takes at its beginning: case is ignored, a space stands for
-/// any run of blanks.
-fn literal_at(text: &str, literal: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    for want in literal.bytes() {
-        if want == b' ' {
-            let blanks = bytes[at..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
-            if blanks == 0 {
-                return None;
-            }
-            at += blanks;
-        } else if bytes.get(at).is_some_and(|have| have.eq_ignore_ascii_case(&want)) {
-            at += 1;
-        } else {
-            return None;
-        }
-    }
-    text.is_char_boundary(at).then_some(at)
-}
-
-/// As [`literal_at`], at the end of `text`: where the literal begins there.
-fn literal_before(text: &str, literal: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let mut at = bytes.len();
-    for want in literal.bytes().rev() {
-        let before = bytes.get(..at)?;
-        if want == b' ' {
-            let blanks = before.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
-            if blanks == 0 {
-                return None;
-            }
-            at -= blanks;
-        } else if before.last().is_some_and(|have| have.eq_ignore_ascii_case(&want)) {
-            at -= 1;
-        } else {
-            return None;
-        }
-    }
-    text.is_char_boundary(at).then_some(at)
 }
