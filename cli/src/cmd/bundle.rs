@@ -72,10 +72,12 @@ pub(crate) fn audit(dir: &Path, network: Option<&str>, json: bool) -> anyhow::Re
 }
 
 pub(crate) fn export_botcoin(dir: &Path, out: &Path) -> anyhow::Result<Outcome> {
-    std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
     let count = export::botcoin(dir, &mut |pair| {
+        // Only now is it known that there is a bundle to export.
         let path = out.join(&pair.file);
-        std::fs::write(&path, &pair.text).map_err(|source| BundleError::Io { path, source })
+        std::fs::create_dir_all(out)
+            .and_then(|()| std::fs::write(&path, &pair.text))
+            .map_err(|source| BundleError::Io { path, source })
     })?;
     term::print_line(&format!("{count} pairs in {}", out.display()))?;
     Ok(Outcome::Yes)
