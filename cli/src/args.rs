@@ -160,6 +160,15 @@ pub(crate) enum TaskCommand {
     /// `--gold`, `--traps` and `--witness` show what the key knows; together they show each part asked
     /// for. Exits with 1 where a search finds nothing. For a pager: `lode task show … | less -R`.
     Show(Box<ShowTask>),
+    /// Say what is wrong with domain files, line by line, and make tasks from those that are sound.
+    ///
+    /// Every finding on a line of its own: FILE:LINE, the place, what is wrong and what is expected.
+    /// Warnings say what would make tasks more varied. Exits with 1 where a file cannot be used.
+    Lint {
+        /// Domain files.
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+    },
     /// Grade a completion. Exits with 1 where it does not pass.
     Grade {
         /// Which task.

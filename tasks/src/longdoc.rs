@@ -29,6 +29,7 @@ mod public;
 mod question;
 mod solve;
 mod trap;
+mod trial;
 mod witness;
 mod words;
 mod world;
@@ -51,6 +52,7 @@ pub use family::Longdoc;
 use plan::{Layout, Plan};
 pub use prove::{MAX_GUESS_FLOOR_PPB, Violation, prove};
 pub use solve::Unreadable;
+pub use trial::trial;
 
 /// The name of the family in specifications.
 pub const NAME: &str = "longdoc";

@@ -1,6 +1,7 @@
 //! `lode task …`: one file a command. What they share is which task is meant.
 
 mod grade;
+mod lint;
 mod new;
 mod show;
 
@@ -21,6 +22,7 @@ use lode_tasks::{
 use crate::args::TaskSelection;
 
 pub(crate) use grade::grade;
+pub(crate) use lint::lint;
 pub(crate) use new::new;
 pub(crate) use show::show;
 
