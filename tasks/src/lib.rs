@@ -21,6 +21,7 @@ pub mod foreign;
 pub mod fuzz;
 pub mod grade;
 pub mod grammar;
+pub mod knobs;
 pub mod lint;
 pub mod longdoc;
 pub mod number;
