@@ -17,6 +17,7 @@ pub mod check;
 pub mod domain;
 mod draw;
 pub mod family;
+pub mod foreign;
 pub mod fuzz;
 pub mod grade;
 pub mod grammar;
@@ -26,6 +27,7 @@ pub mod number;
 pub mod parse;
 mod prompt;
 pub mod query;
+mod term;
 pub mod types;
 
 /// Version of the generator and the grader whose output this build gives. 0 promises nothing.

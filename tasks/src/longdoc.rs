@@ -2,8 +2,8 @@
 //! by query algebra, and one artifact under constraints.
 //!
 //! ```text
-//! world ─ questions ─ constraints ─ traps ─ document ─ solver ─ witness ─ proofs
-//! world.rs question.rs constrain.rs trap.rs document.rs solve.rs witness.rs prove.rs
+//! world ─ questions ─ constraints ─ disputes ─ document ─ solver ─ witness ─ proofs
+//! world.rs question.rs constrain.rs dispute.rs document.rs solve.rs witness.rs prove.rs
 //! ```
 //!
 //! The world is drawn first; questions, constraints and traps are chosen on it; the document is
@@ -13,7 +13,9 @@
 //! [`MAX_TRIES`] times.
 
 mod artifact;
+pub mod cheat;
 mod constrain;
+mod dispute;
 mod document;
 #[cfg(test)]
 mod drawn;
@@ -21,12 +23,14 @@ mod example;
 mod family;
 mod phrase;
 mod plan;
+mod plausible;
 mod prove;
 mod public;
 mod question;
 mod solve;
 mod trap;
 mod witness;
+mod words;
 mod world;
 
 use lode_proto::{id::Hash, task::TaskSpec};
@@ -38,8 +42,8 @@ use crate::{
     family::{Exhausted, GenerateError, Library, MAX_TRIES},
     query::{cell_of, value_of},
     types::{
-        Alias, AnswerKey, ConstraintKey, DocParagraph, Fact, FactRef, Gold, RosterEntry, Scope,
-        StatementKind, Task, Trap, TrapKind, TrapRole, TrappedWitness,
+        Alias, AnswerKey, ConstraintKey, DocParagraph, Fact, FactRef, Gold, RosterEntry, Rule,
+        Standing, StatementKind, Task, Trap, TrapKind, TrapRole, TrappedWitness,
     },
 };
 
@@ -126,15 +130,29 @@ fn attempt_once(
         .ok_or(Failed::Draw("set of constraints"))?;
     let early = trap::derive(&world, &questions, &constraints, &world.table)
         .ok_or(Failed::Draw("set of checks"))?;
-    let traps = trap::Traps {
-        world: &world,
-        plan,
-        questions: &questions,
-        constraints: &constraints,
-        truth: &early,
-    }
-    .draw(draw)
-    .ok_or(Failed::Draw("binding trap"))?;
+    let (traps, drawn) = match plan.layout {
+        Layout::Sentences => {
+            let traps = trap::Traps {
+                world: &world,
+                plan,
+                questions: &questions,
+                constraints: &constraints,
+                truth: &early,
+            };
+            (traps.draw(draw).ok_or(Failed::Draw("binding trap"))?, None)
+        }
+        Layout::Grouped => {
+            let disputes = dispute::Disputes {
+                world: &world,
+                plan,
+                questions: &questions,
+                constraints: &constraints,
+                truth: &early,
+            };
+            let mut drawn = disputes.draw(draw).ok_or(Failed::Draw("binding dispute"))?;
+            (std::mem::take(&mut drawn.traps), Some(drawn))
+        }
+    };
     let mut readings = vec![early.checks.clone()];
     for drafted in &traps {
         let mut checks = early.checks.clone();
@@ -149,20 +167,37 @@ fn attempt_once(
     }
     constrain::finish(&mut constraints, &readings, plan, draw).ok_or(Failed::Draw("artifact"))?;
 
-    let document = document::write(&world, plan, &traps, draw).ok_or(Failed::Draw("document"))?;
+    let conflicts = match &drawn {
+        Some(drawn) => document::Conflicts::Disputes(drawn),
+        None => document::Conflicts::Traps(&traps),
+    };
+    let document =
+        document::write(&world, plan, conflicts, draw).ok_or(Failed::Draw("document"))?;
     let roster: Vec<RosterEntry> =
         world.roster.iter().map(|name| RosterEntry { name: name.clone() }).collect();
-    let truth = solve::read(&document.statements, &roster, &world.schemas, None)
-        .map_err(Violation::from)?;
+    let truth =
+        solve::read(&document.statements, &roster, &world.schemas).map_err(Violation::from)?;
+    if truth.table != world.table {
+        return Err(Violation::Facts.into());
+    }
     let answers = questions.iter().map(|question| question.answer.clone()).collect::<Vec<_>>();
     let checks = witness::checks(&constraints, &world, &truth, &answers)
         .ok_or(Failed::Draw("set of checks"))?;
     let derived = trap::Derived { answers, checks };
     let artifact = artifact(&world, plan, &questions, &truth, &derived, draw)
         .ok_or(Failed::Draw("artifact"))?;
-    let text =
-        witness::write(&world, &plan.trace, &questions, &constraints, &truth, &derived, &artifact)
-            .ok_or(Failed::Draw("witness"))?;
+    let text = witness::write(witness::Source {
+        world: &world,
+        rules: &plan.trace,
+        tokens: plan.witness_tokens,
+        questions: &questions,
+        constraints: &constraints,
+        document: &document.statements,
+        reading: &truth,
+        derived: &derived,
+        artifact: &artifact,
+    })
+    .ok_or(Failed::Draw("witness"))?;
 
     let task =
         public::task(spec, plan, &world, &questions, &constraints, document.paragraphs, draw)?;
@@ -204,10 +239,20 @@ fn attempt_once(
     for drafted in &traps {
         let number = u16::try_from(key.traps.len() + 1).unwrap_or(u16::MAX);
         let trap = placed(drafted, &world, &key).ok_or(Failed::Draw("place for a trap"))?;
-        if trap.role == TrapRole::Binding {
-            let text =
-                caught(&world, plan, &task, &questions, &constraints, drafted, &trap, &key, draw)
-                    .ok_or(Failed::Draw("trapped witness"))?;
+        let told = |known: &Trap| (known.fact, known.kind) == (trap.fact, trap.kind);
+        if trap.role == TrapRole::Binding && !key.traps.iter().any(told) {
+            let text = caught(
+                &world,
+                plan,
+                &truth,
+                &key.document,
+                &questions,
+                &constraints,
+                drafted,
+                &trap,
+                draw,
+            )
+            .ok_or(Failed::Draw("trapped witness"))?;
             key.trapped.push(TrappedWitness { trap: number, text });
         }
         key.traps.push(trap);
@@ -222,12 +267,12 @@ fn attempt_once(
 fn caught(
     world: &world::World<'_>,
     plan: &Plan,
-    task: &Task,
+    truth: &solve::Reading,
+    document: &[DocParagraph],
     questions: &[question::Drafted],
     constraints: &[crate::types::Constraint],
     drafted: &trap::DraftedTrap,
     trap: &Trap,
-    key: &AnswerKey,
     draw: &mut Draw,
 ) -> Option<String> {
     let fall = solve::Fall {
@@ -235,10 +280,20 @@ fn caught(
         wrong: drafted.wrong,
         paragraph: *trap.wrong_paragraphs.first()?,
     };
-    let reading = solve::read(&key.document, &task.roster, &task.attributes, Some(fall)).ok()?;
+    let reading = truth.caught(fall);
     let derived = trap::derive(world, questions, constraints, &reading.table)?;
     let artifact = artifact(world, plan, questions, &reading, &derived, draw)?;
-    witness::write(world, &plan.trace, questions, constraints, &reading, &derived, &artifact)
+    witness::write(witness::Source {
+        world,
+        rules: &plan.trace,
+        tokens: plan.witness_tokens,
+        questions,
+        constraints,
+        document,
+        reading: &reading,
+        derived: &derived,
+        artifact: &artifact,
+    })
 }
 
 /// A line that satisfies all checks: a sentence about the answer where short documents allow one.
@@ -287,11 +342,11 @@ fn placed(drafted: &trap::DraftedTrap, world: &world::World<'_>, key: &AnswerKey
             };
             wrong |= namesake && prove::is_trap(statement, &trap, key);
             right |= match &statement.kind {
-                StatementKind::Absolute { fact, value, scope: Scope::Own, .. } => {
-                    *fact == trap.fact && *value == trap.right
+                StatementKind::Absolute { fact, value, standing } => {
+                    *fact == trap.fact && *value == trap.right && *standing != Standing::Wider
                 }
                 StatementKind::Relative { fact, .. } => *fact == trap.fact,
-                StatementKind::Authority { .. } => trap.kind == TrapKind::Superseded,
+                StatementKind::Rule(rule) => settles(*rule, &trap, key),
                 _ => false,
             };
         }
@@ -303,6 +358,22 @@ fn placed(drafted: &trap::DraftedTrap, world: &world::World<'_>, key: &AnswerKey
         }
     }
     Some(trap)
+}
+
+/// Whether a rule is one of those that settle what a trap is about.
+fn settles(rule: Rule, trap: &Trap, key: &AnswerKey) -> bool {
+    let stands = |wanted: Standing| {
+        let mut statements = key.document.iter().flat_map(|paragraph| &paragraph.statements);
+        statements.any(|statement| {
+            matches!(&statement.kind, StatementKind::Absolute { fact, value, standing }
+                if *fact == trap.fact && *value == trap.right && *standing == wanted)
+        })
+    };
+    match rule {
+        Rule::Over(..) => trap.kind == TrapKind::Superseded,
+        Rule::Holds(standing) => stands(standing),
+        Rule::Came { condition, came } => came && stands(Standing::If(condition)),
+    }
 }
 
 fn defined_in(name: &str, document: &[DocParagraph]) -> Option<u32> {
@@ -337,7 +408,8 @@ fn facts(world: &world::World<'_>, truth: &solve::Reading, document: &[DocParagr
     for (number, paragraph) in (1_u32..).zip(document) {
         for statement in &paragraph.statements {
             let (fact, stated) = match &statement.kind {
-                StatementKind::Absolute { fact, value, scope: Scope::Own, .. } => {
+                StatementKind::Absolute { standing: Standing::Wider, .. } => continue,
+                StatementKind::Absolute { fact, value, .. } => {
                     (fact, cell_of(value, &world.schemas[fact.attr.at()]))
                 }
                 StatementKind::Relative { fact, .. } => (fact, Some(truth.table.get(*fact))),

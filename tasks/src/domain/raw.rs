@@ -13,13 +13,16 @@ pub(super) struct Raw {
     pub(super) attributes: Vec<RawAttribute>,
     #[serde(default)]
     pub(super) measures: Vec<RawMeasure>,
-    pub(super) example: RawExample,
+    pub(super) example: Option<RawExample>,
     pub(super) groups: Vec<RawGroup>,
     pub(super) sources: RawSources,
-    pub(super) scope: RawRules,
-    pub(super) aliases: RawWordings,
-    pub(super) instructions: RawWordings,
+    pub(super) scope: Option<RawRules>,
+    #[serde(default)]
+    pub(super) scopes: Vec<RawScope>,
+    pub(super) aliases: Option<RawWordings>,
+    pub(super) instructions: Option<RawWordings>,
     pub(super) noise: RawNoise,
+    pub(super) shared: Option<RawShared>,
     pub(super) questions: Option<RawQuestions>,
     pub(super) phrases: Option<RawPhrases>,
     pub(super) constraints: Option<RawConstraints>,
@@ -29,6 +32,11 @@ pub(super) struct Raw {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Common {
+    pub(super) example: RawExample,
+    pub(super) shared: RawShared,
+    pub(super) sources: CommonSources,
+    pub(super) aliases: RawWordings,
+    pub(super) instructions: RawWordings,
     pub(super) questions: RawQuestions,
     pub(super) phrases: RawPhrases,
     pub(super) constraints: RawConstraints,
@@ -61,6 +69,21 @@ pub(super) struct RawUnitForm {
     pub(super) factor: i64,
 }
 
+/// How a value hangs on others of the same entity; one of the first five fields is given.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawFrom {
+    pub(super) plus: Option<String>,
+    pub(super) share: Option<String>,
+    pub(super) sum: Option<Vec<String>>,
+    pub(super) product: Option<Vec<String>>,
+    pub(super) ratio: Option<[String; 2]>,
+    pub(super) min: Option<i64>,
+    pub(super) max: Option<i64>,
+    pub(super) times: Option<i64>,
+    pub(super) per: Option<i64>,
+}
+
 macro_rules! raw_attribute {
     ($($field:ident: $kind:ty,)*) => {
         #[derive(Debug, Clone, Deserialize)]
@@ -87,12 +110,14 @@ raw_attribute! {
     kind: crate::types::ValueKind,
     example: String,
     short: bool,
+    shared: bool,
     vocabulary: Vec<String>,
     first: Vec<String>,
     last: Vec<String>,
     min: i64,
     max: i64,
     step: i64,
+    from: RawFrom,
     unit: String,
     scale: i64,
     periods: Vec<String>,
@@ -146,6 +171,8 @@ pub(super) struct RawGroup {
     pub(super) key: String,
     #[serde(default)]
     pub(super) always: bool,
+    #[serde(default)]
+    pub(super) headings: Vec<String>,
     pub(super) attributes: Vec<String>,
     pub(super) wordings: Vec<String>,
 }
@@ -154,9 +181,17 @@ pub(super) struct RawGroup {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSources {
     pub(super) names: Vec<String>,
+    pub(super) rules: Option<Vec<String>>,
+    pub(super) attributed: Option<Vec<String>>,
+    pub(super) marks: Option<Vec<RawMark>>,
+}
+
+/// What [`RawSources`] may leave out.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CommonSources {
     pub(super) rules: Vec<String>,
     pub(super) attributed: Vec<String>,
-    #[serde(default)]
     pub(super) marks: Vec<RawMark>,
 }
 
@@ -182,8 +217,29 @@ pub(super) struct RawRules {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct RawScope {
+    pub(super) note: String,
+    pub(super) rule: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RawWordings {
     pub(super) wordings: Vec<String>,
+}
+
+/// Wordings that fit every attribute of their kind. `{of}` is the attribute's `of` ("the number of
+/// people that {entity} employs"), `{Of}` the same with a capital, `{measure}` its `measure`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawShared {
+    /// Of years and categories.
+    pub(super) words: Vec<String>,
+    pub(super) plain: Vec<String>,
+    pub(super) more: Vec<String>,
+    pub(super) less: Vec<String>,
+    pub(super) more_next: Vec<String>,
+    pub(super) less_next: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

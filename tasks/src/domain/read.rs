@@ -1,138 +1,74 @@
 //! A domain file into a [`Domain`]: every wording is cut at its slots, which must be those of its
-//! place; attributes, groups and measures are checked in files of their own.
+//! place; attributes, groups and measures are checked in files of their own, and at the end what
+//! must not collide.
 
 use lode_proto::id::Hash;
 
 use super::{
-    Constraints, Domain, Example, Mark, Phrases, Questions,
+    Constraints, Domain, Example, Phrases, Questions,
+    finding::Stop,
     raw::{Common, Raw},
-    template::{Slot, Template},
+    reader::Reader,
+    template::Slot,
 };
-use crate::family::DomainError;
-
-/// Fewest name parts of each kind: enough for twenty entities and a pair of similar names.
-const MIN_NAME_PARTS: usize = 20;
-/// Reads one file: carries its name and its attribute keys for error messages and slots.
-pub(super) struct Reader {
-    pub(super) name: String,
-    pub(super) keys: Vec<String>,
-}
 
 impl Reader {
-    pub(super) fn fault<T>(
-        &self,
-        place: &str,
-        message: impl Into<String>,
-    ) -> Result<T, DomainError> {
-        Err(DomainError::Content {
-            name: self.name.clone(),
-            place: place.to_owned(),
-            message: message.into(),
-        })
-    }
-
-    pub(super) fn domain(&self, raw: Raw, hash: Hash) -> Result<Domain, DomainError> {
-        if raw.name != self.name {
-            return self
-                .fault("name", format!("is {:?}, but the file is {:?}", raw.name, self.name));
-        }
-        for (place, parts) in
-            [("names.first", &raw.names.first), ("names.second", &raw.names.second)]
-        {
-            self.names(place, parts)?;
-        }
-        for (place, list) in [
-            ("titles", &raw.titles),
-            ("scope.rules", &raw.scope.rules),
-            ("noise.general", &raw.noise.general),
-        ] {
-            self.filled(place, list)?;
-        }
-        for name in [&raw.example.entity, &raw.example.other] {
-            let words: Vec<&str> = name.split(' ').collect();
-            let known = |word: &str| {
-                raw.names.first.iter().chain(&raw.names.second).any(|part| part == word)
-            };
-            if words.len() != 2 || words.iter().any(|word| known(word)) {
-                return self.fault(
-                    "example",
-                    format!("{name:?} must be two words that are no name parts"),
-                );
-            }
-        }
-        for mark in &raw.sources.marks {
-            self.filled("sources.marks", &mark.rules)?;
-        }
-        self.filled("sources.names", &raw.sources.names)?;
-        if raw.sources.names.len() < 2 {
-            return self.fault("sources.names", "at least two sources are needed");
-        }
-        let attributes = self.attributes(&raw.attributes)?;
-        if attributes.iter().filter(|attribute| attribute.short).count() < 2 {
-            return self.fault("attributes", "at least two must have `short = true`");
-        }
-        let groups = self.groups(&raw, &attributes)?;
-        let measures = self.measures(&raw, &attributes)?;
-        let entity = &[Slot::Entity][..];
+    pub(super) fn domain(&self, raw: Raw, hash: Hash) -> Result<Domain, Stop> {
+        self.head(&raw)?;
+        let scopes = self.scopes(&raw);
         let common = match Common::of(&raw.entity, &raw.entities) {
             Ok(common) => common,
             Err(error) => return self.fault("entity", error.message()),
         };
+        let example = raw.example.as_ref().unwrap_or(&common.example);
+        self.strangers(&raw, example);
+        let shared = raw.shared.as_ref().unwrap_or(&common.shared);
+        let (attributes, joint) = self.attributes(&raw.attributes, shared)?;
+        if attributes.iter().filter(|attribute| attribute.short).count() < 2 {
+            let _ = self.fault::<()>("attributes", "at least two must have `short = true`");
+        }
+        let groups = self.groups(&raw, &attributes)?;
+        let measures = self.measures(&raw, &attributes)?;
+        let entity = &[Slot::Entity][..];
+        let marks = self.marks(raw.sources.marks.as_ref().unwrap_or(&common.sources.marks));
+        let attributed = raw.sources.attributed.as_ref().unwrap_or(&common.sources.attributed);
+        let rules = raw.sources.rules.as_ref().unwrap_or(&common.sources.rules);
+        let aliases = raw.aliases.as_ref().unwrap_or(&common.aliases);
+        let instructions = raw.instructions.as_ref().unwrap_or(&common.instructions);
         let q = raw.questions.as_ref().unwrap_or(&common.questions);
         let p = raw.phrases.as_ref().unwrap_or(&common.phrases);
         let c = raw.constraints.as_ref().unwrap_or(&common.constraints);
         use Slot as S;
-        Ok(Domain {
+        let domain = Domain {
             name: raw.name.clone(),
             hash,
             entity: raw.entity.clone(),
             entities: raw.entities.clone(),
             titles: raw.titles.clone(),
             example: Example {
-                entity: raw.example.entity.clone(),
-                other: raw.example.other.clone(),
-                word: raw.example.word.clone(),
-                plain: self.one("example.plain", &raw.example.plain, &[S::Sentence])?,
-                naming: self.one(
-                    "example.naming",
-                    &raw.example.naming,
-                    &[S::Sentence, S::Other],
-                )?,
+                entity: example.entity.clone(),
+                other: example.other.clone(),
+                word: example.word.clone(),
+                plain: self.one("example.plain", &example.plain, &[S::Sentence])?,
+                naming: self.one("example.naming", &example.naming, &[S::Sentence, S::Other])?,
                 with_word: self.one(
                     "example.with_word",
-                    &raw.example.with_word,
+                    &example.with_word,
                     &[S::Sentence, S::Word],
                 )?,
             },
-            marks: raw
-                .sources
-                .marks
-                .iter()
-                .map(|mark| Mark {
-                    label: mark.label.clone(),
-                    weight: mark.weight,
-                    holds: mark.holds,
-                    rules: mark.rules.clone(),
-                })
-                .collect(),
+            marks,
             first: raw.names.first.clone(),
             second: raw.names.second.clone(),
             sources: raw.sources.names.clone(),
-            authority: self.list("sources.rules", &raw.sources.rules, &[S::Strong, S::Weak])?,
-            attributed: self.list(
-                "sources.attributed",
-                &raw.sources.attributed,
-                &[S::Source, S::Sentence],
-            )?,
-            scope: raw.scope.rules.clone(),
-            aliases: self.list(
-                "aliases.wordings",
-                &raw.aliases.wordings,
-                &[S::Entity, S::Alias],
-            )?,
+            authority: self.list("sources.rules", rules, &[S::Strong, S::Weak])?,
+            attributed: self.list("sources.attributed", attributed, &[S::Source, S::Sentence])?,
+            scope: raw.scope.as_ref().map(|scope| scope.rules.clone()).unwrap_or_default(),
+            scopes,
+            aliases: self.list("aliases.wordings", &aliases.wordings, &[S::Entity, S::Alias])?,
             instructions: self.list(
                 "instructions.wordings",
-                &raw.instructions.wordings,
+                &instructions.wordings,
                 &[S::Sentence],
             )?,
             noise_general: raw.noise.general.clone(),
@@ -342,73 +278,12 @@ impl Reader {
                 )?,
             },
             attributes,
+            joint,
+            group_keys: raw.groups.iter().map(|group| group.key.clone()).collect(),
             groups,
             measures,
-        })
-    }
-
-    fn filled(&self, place: &str, list: &[String]) -> Result<(), DomainError> {
-        if list.is_empty() || list.iter().any(|text| text.trim().is_empty()) {
-            return self.fault(place, "must be a list of at least one non-empty text");
-        }
-        Ok(())
-    }
-
-    fn names(&self, place: &str, parts: &[String]) -> Result<(), DomainError> {
-        let mut sorted = parts.to_vec();
-        sorted.sort();
-        sorted.dedup();
-        if sorted.len() < MIN_NAME_PARTS || sorted.len() < parts.len() {
-            return self.fault(
-                place,
-                format!(
-                    "{} different parts, at least {MIN_NAME_PARTS} are needed, none twice",
-                    sorted.len()
-                ),
-            );
-        }
-        if let Some(bad) = parts.iter().find(|part| {
-            !part.starts_with(|c: char| c.is_ascii_uppercase())
-                || !part.chars().all(|c| c.is_ascii_alphabetic())
-        }) {
-            return self.fault(place, format!("{bad:?} is not one capitalised ASCII word"));
-        }
-        Ok(())
-    }
-
-    /// A wording that must hold each of `slots` and no other.
-    pub(super) fn one(
-        &self,
-        place: &str,
-        text: &str,
-        slots: &[Slot],
-    ) -> Result<Template, DomainError> {
-        let template = match Template::parse(text, &self.keys) {
-            Ok(template) => template,
-            Err(message) => return self.fault(place, message),
         };
-        for slot in slots {
-            let count = template.slots().filter(|other| other == slot).count();
-            if count == 0 {
-                return self.fault(place, format!("{text:?} lacks the slot {{{}}}", slot.name()));
-            }
-        }
-        if let Some(extra) = template.slots().find(|slot| !slots.contains(slot)) {
-            return self
-                .fault(place, format!("{text:?} cannot have the slot {{{}}} here", extra.name()));
-        }
-        Ok(template)
-    }
-
-    pub(super) fn list(
-        &self,
-        place: &str,
-        texts: &[String],
-        slots: &[Slot],
-    ) -> Result<Vec<Template>, DomainError> {
-        if texts.is_empty() {
-            return self.fault(place, "must have at least one wording");
-        }
-        texts.iter().map(|text| self.one(place, text, slots)).collect()
+        self.collisions(&domain);
+        if self.count() == 0 { Ok(domain) } else { Err(Stop) }
     }
 }

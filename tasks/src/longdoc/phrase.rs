@@ -69,6 +69,12 @@ impl Phrases<'_, '_> {
         Some(leads.text)
     }
 
+    /// An entity by what is said of it: "the only company based in Salem".
+    pub(super) fn described(&self, selector: &Selector, draw: &mut Draw) -> Option<String> {
+        let mut leads = Leads { text: String::new(), taken: 0, split: false, draw };
+        self.selected(selector, &mut leads)
+    }
+
     fn asked(&self, query: &Query, leads: &mut Leads<'_>) -> Option<String> {
         let words = &self.world.domain.questions;
         Some(match query {

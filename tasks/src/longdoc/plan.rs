@@ -206,11 +206,14 @@ pub(super) struct Plan {
     pub(super) layout: Layout,
     /// Fewest and most entities.
     pub(super) entities: (i64, i64),
+    /// Bytes of the document that entities may take, so that the prompt fits a model's context;
+    /// domains of many words have fewer entities.
+    pub(super) entity_bytes: Option<usize>,
     /// How many of the domain's groups are used, in file order (grouped layout).
     pub(super) groups: usize,
     /// Attributes of one document (sentence layout).
     pub(super) attributes: (i64, i64),
-    /// Paragraphs that noise fills up to.
+    /// Paragraphs, before some are joined, that noise fills up to.
     pub(super) paragraphs: usize,
     /// Largest number in a document, in its unit.
     pub(super) max_number: i64,
@@ -220,13 +223,31 @@ pub(super) struct Plan {
     pub(super) aliases: usize,
     /// Facts stated once more by themselves.
     pub(super) restated: usize,
+    /// Facts given once more as a rounded figure.
+    pub(super) hedged: usize,
+    /// True values that the document asks to report.
+    pub(super) instructions: usize,
+    /// Paragraphs of figures that name their entity only by what is said of it elsewhere.
+    pub(super) described: usize,
+    /// How often (of, out of) a name that is not needed is misspelt.
+    pub(super) misspelt: (u64, u64),
+    /// Whether the absolute values of one group stand in tables.
+    pub(super) tables: bool,
+    /// Whether sections have headings.
+    pub(super) headed: bool,
+    /// How often (of, out of) a paragraph goes on with the next one, where neither is attributed.
+    pub(super) joined: (u64, u64),
+    /// Statements about one disputed fact; one of them is right.
+    pub(super) candidates: usize,
     pub(super) questions: usize,
     pub(super) shapes: Vec<(Shape, u32)>,
     /// Each slot of the skeleton draws one kind.
     pub(super) constraints: Vec<Vec<(Kind, u32)>>,
+    /// Kinds of traps of a short document.
     pub(super) traps: Vec<(TrapKind, u32)>,
     /// How often (of, out of) the authority rule is about one mark instead of two sources.
     pub(super) marked: (u64, u64),
+    /// Binding traps of a short document, disputes that bind of a long one: fewest and most.
     pub(super) binding: (i64, i64),
     pub(super) bait: (i64, i64),
     /// Most estimated tokens of the witness.
@@ -241,7 +262,7 @@ pub(super) fn plan(profile: Profile) -> Option<Plan> {
         Profile::Nano => Some(nano()),
         Profile::Mini => Some(mini()),
         Profile::Standard => Some(standard()),
-        Profile::Hard => None,
+        Profile::Hard => Some(hard()),
     }
 }
 
@@ -249,6 +270,7 @@ fn nano() -> Plan {
     Plan {
         layout: Layout::Sentences,
         entities: (3, 4),
+        entity_bytes: None,
         groups: 0,
         attributes: (2, 2),
         paragraphs: 0,
@@ -258,6 +280,14 @@ fn nano() -> Plan {
         depth: 0,
         aliases: 0,
         restated: 0,
+        hedged: 0,
+        instructions: 0,
+        described: 0,
+        misspelt: (0, 1),
+        tables: false,
+        headed: false,
+        joined: (0, 1),
+        candidates: 2,
         questions: 1,
         // Measured on SmolLM2-135M: it looks facts up, but ranks, filters and hops at chance.
         shapes: vec![(Shape::LookupNumber, 1), (Shape::LookupCategory, 2)],
@@ -287,19 +317,42 @@ fn nano() -> Plan {
 fn mini() -> Plan {
     Plan {
         entities: (8, 8),
+        entity_bytes: None,
         groups: 2,
         paragraphs: 25,
         depth: 3,
         aliases: 1,
-        restated: 2,
+        restated: 0,
+        hedged: 0,
+        instructions: 0,
+        described: 1,
+        tables: false,
+        headed: false,
         questions: 4,
         shapes: SHAPES.to_vec(),
         // Each slot leaves out what the others are about: the length, a term, a number, the form.
         constraints: vec![LENGTH.to_vec(), TERMS.to_vec(), NUMBERS.to_vec(), form()],
         binding: (1, 1),
-        bait: (1, 1),
+        bait: (0, 0),
         witness_tokens: 700,
         max_completion_bytes: 16 * 1024,
+        ..standard()
+    }
+}
+
+fn hard() -> Plan {
+    Plan {
+        entities: (100, 100),
+        entity_bytes: None,
+        paragraphs: 580,
+        joined: (1, 2),
+        aliases: 10,
+        restated: 24,
+        hedged: 24,
+        instructions: 6,
+        described: 8,
+        binding: (3, 4),
+        bait: (2, 3),
         ..standard()
     }
 }
@@ -308,13 +361,22 @@ fn standard() -> Plan {
     Plan {
         layout: Layout::Grouped,
         entities: (20, 20),
+        entity_bytes: Some(13_200),
         groups: usize::MAX,
         attributes: (0, 0),
-        paragraphs: 100,
+        paragraphs: 96,
         max_number: i64::MAX / 1000,
         depth: 5,
         aliases: 3,
-        restated: 5,
+        restated: 2,
+        hedged: 2,
+        instructions: 1,
+        described: 2,
+        misspelt: (1, 2),
+        tables: true,
+        headed: true,
+        joined: (0, 1),
+        candidates: 6,
         questions: 10,
         shapes: SHAPES.to_vec(),
         constraints: vec![
@@ -327,17 +389,11 @@ fn standard() -> Plan {
             SURFACE.to_vec(),
             [TERMS, NUMBERS, SURFACE].concat(),
         ],
-        traps: vec![
-            (TrapKind::Superseded, 3),
-            (TrapKind::Unit, 2),
-            (TrapKind::Scope, 2),
-            (TrapKind::Homonym, 1),
-            (TrapKind::PlantedInstruction, 1),
-        ],
+        traps: Vec::new(),
         marked: (0, 1),
         binding: (1, 2),
-        bait: (1, 2),
-        witness_tokens: 1_400,
+        bait: (1, 1),
+        witness_tokens: 1_350,
         trace: TraceRules {
             needs: vec![
                 TraceNeed::Facts,
