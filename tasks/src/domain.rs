@@ -31,7 +31,7 @@ use crate::{family::DomainError, types::AttributeSchema};
 pub(crate) use derive::Rule;
 pub use finding::{Finding, Severity};
 use reader::Reader;
-pub(crate) use template::{Slot, Template, article, with_article};
+pub(crate) use template::{Piece, Slot, Template, article, with_article};
 
 /// A form of a number in another unit than the attribute's.
 #[derive(Debug, Clone)]
@@ -119,22 +119,27 @@ macro_rules! wordings {
 wordings! {
     /// Question wordings by shape.
     Questions {
-        which, which_filtered, which_measure, which_measure_filtered, which_rank, which_only,
-        compare, number, count, total, gap, ;
+        which, which_filtered, which_measure, which_measure_filtered, which_rank,
+        which_rank_filtered, which_only, which_nearest, which_next, compare, number, value,
+        category, mode, count, total, gap, sum, take, then_take, ;
     }
 }
 wordings! {
     /// Parts of questions.
     Phrases {
-        ; selected, selected_measure, selected_filtered, selected_only, relative, versus, also, unit,
+        ; selected, selected_measure, selected_rank, selected_filtered, selected_measure_filtered,
+        selected_rank_filtered, selected_only, selected_nearest, that, that_next, set, other_set,
+        relative, versus, except, but_not, also, unit,
     }
 }
 wordings! {
     /// Constraint wordings by kind.
     Constraints {
         word_count, max_words, min_words, answer, category, fact, name, starts_with, word,
-        next_prime, equation, acrostic, forbidden_letter, order, digit_sum, word_lengths,
-        alphabetical, sentence_count, ends_with, ; answer_of, number_of,
+        next_prime, equation, modular, json, acrostic, forbidden_letter, order, word_lengths,
+        alphabetical, sentence_count, ends_with, word_at, letter_count, different_initials,
+        length_sum, first_word_of, last_word_of, no_repeats, ;
+        answer_of, number_of, times, plus_other,
     }
 }
 

@@ -21,12 +21,14 @@ pub mod foreign;
 pub mod fuzz;
 pub mod grade;
 pub mod grammar;
+pub mod knobs;
 pub mod lint;
 pub mod longdoc;
 pub mod number;
 pub mod parse;
 mod prompt;
 pub mod query;
+mod term;
 pub mod types;
 
 /// Version of the generator and the grader whose output this build gives. 0 promises nothing.

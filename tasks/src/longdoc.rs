@@ -17,6 +17,8 @@ pub mod cheat;
 mod constrain;
 mod dispute;
 mod document;
+#[cfg(test)]
+mod drawn;
 mod example;
 mod family;
 mod phrase;
@@ -41,8 +43,8 @@ use crate::{
     family::{Exhausted, GenerateError, Library, MAX_TRIES},
     query::{cell_of, value_of},
     types::{
-        Alias, AnswerKey, ConstraintKey, DocParagraph, Fact, FactRef, Gold, RosterEntry,
-        Rule, Standing, StatementKind, Task, Trap, TrapKind, TrapRole, TrappedWitness,
+        Alias, AnswerKey, ConstraintKey, DocParagraph, Fact, FactRef, Gold, RosterEntry, Rule,
+        Standing, StatementKind, Task, Trap, TrapKind, TrapRole, TrappedWitness,
     },
 };
 
@@ -241,9 +243,18 @@ fn attempt_once(
         let trap = placed(drafted, &world, &key).ok_or(Failed::Draw("place for a trap"))?;
         let told = |known: &Trap| (known.fact, known.kind) == (trap.fact, trap.kind);
         if trap.role == TrapRole::Binding && !key.traps.iter().any(told) {
-            let text =
-                caught(&world, plan, &truth, &key.document, &questions, &constraints, drafted, &trap, draw)
-                    .ok_or(Failed::Draw("trapped witness"))?;
+            let text = caught(
+                &world,
+                plan,
+                &truth,
+                &key.document,
+                &questions,
+                &constraints,
+                drafted,
+                &trap,
+                draw,
+            )
+            .ok_or(Failed::Draw("trapped witness"))?;
             key.trapped.push(TrappedWitness { trap: number, text });
         }
         key.traps.push(trap);

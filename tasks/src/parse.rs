@@ -27,6 +27,7 @@ use crate::{
 };
 
 mod error;
+mod literal;
 mod sections;
 mod sentence;
 mod steps;
@@ -218,7 +219,9 @@ pub enum Named {
 pub enum Said {
     /// Exactly one number, at its place in [`Parsed::text`].
     Number(Found),
-    /// A word or words.
+    /// A word of the attribute's vocabulary: its place there, and the place in [`Parsed::text`].
+    Word(u16, Range<usize>),
+    /// Other words.
     Text(Range<usize>),
 }
 

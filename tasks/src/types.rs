@@ -12,7 +12,7 @@ mod task;
 mod value;
 mod verdict;
 
-pub use constraint::{Check, Constraint, NumberSource};
+pub use constraint::{Check, Constraint, NumberRange, NumberSource, NumberTerm};
 pub use key::{
     Alias, AnswerKey, Consequence, ConstraintKey, DocParagraph, Fact, FactRef, Gold, NamedBy,
     Naming, Rule, Standing, Statement, StatementKind, Trap, TrapKind, TrapRole, TrappedWitness,

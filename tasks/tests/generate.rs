@@ -188,9 +188,7 @@ fn planted_violations_are_refused() {
         let mut extra = None;
         for statement in key.document.iter().flat_map(|paragraph| &paragraph.statements) {
             if let StatementKind::Absolute {
-                standing: Standing::Plain,
-                value: Value::Int(n),
-                ..
+                standing: Standing::Plain, value: Value::Int(n), ..
             } = &statement.kind
             {
                 let mut other = statement.clone();

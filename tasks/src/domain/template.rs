@@ -36,11 +36,13 @@ pub(crate) enum Slot {
     Letter,
     Lengths,
     Word,
+    /// Entities with what they are told apart by: "companies in the banking sector".
+    Set,
     Attr(u16),
     Article(u16),
 }
 
-const NAMES: [(&str, Slot); 31] = [
+const NAMES: [(&str, Slot); 32] = [
     ("entity", Slot::Entity),
     ("reference", Slot::Reference),
     ("other", Slot::Other),
@@ -72,6 +74,7 @@ const NAMES: [(&str, Slot); 31] = [
     ("letter", Slot::Letter),
     ("lengths", Slot::Lengths),
     ("word", Slot::Word),
+    ("set", Slot::Set),
 ];
 
 impl Slot {

@@ -19,6 +19,11 @@ use super::{
 /// takes a row that has it.
 pub const IMPORT_KEY: &str = "lode_import";
 
+/// File of an import's folder that says what was imported.
+pub const SUMMARY_FILE: &str = "import.json";
+/// File of an import's folder with the marked rows.
+pub const ROWS_FILE: &str = "rows.jsonl";
+
 /// How the records of a file hang together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
@@ -148,6 +153,18 @@ pub fn is_imported(bytes: &[u8]) -> bool {
     let rest = bytes.trim_ascii_start().strip_prefix(b"{").unwrap_or_default().trim_ascii_start();
     let key = rest.strip_prefix(b"\"").and_then(|rest| rest.strip_prefix(IMPORT_KEY.as_bytes()));
     key.is_some_and(|rest| rest.starts_with(b"\""))
+}
+
+/// Source and licence of what is imported, as far as the first row says them.
+#[must_use]
+pub fn origin_of(lines: &[u8]) -> Option<(String, String)> {
+    is_imported(lines).then_some(())?;
+    let said = |key: &str| {
+        let mark = Reader::new(lines).ok()?.value().ok()?;
+        mark.get(IMPORT_KEY)?.get(key)?.as_text().map(str::to_owned)
+    };
+    let unknown = || "unknown".to_owned();
+    Some((said("source").unwrap_or_else(unknown), said("licence").unwrap_or_else(unknown)))
 }
 
 /// The records of an import's lines as they were, in the shape of the file they came from.

@@ -9,8 +9,13 @@ use crate::{
     types::{AttrId, AttributeSchema, EntityId, FactRef, ValueKind},
 };
 
-use super::plan::{Layout, Plan};
+use super::{
+    plan::{Layout, Plan},
+    plausible::{ABSOLUTE, entity_bytes},
+};
 
+/// Fewest entities of a document that is cut to a size.
+const MIN_FITTING: usize = 10;
 /// One in so many names shares its first word with another.
 const NAMESAKES: usize = 7;
 /// Tries for a value that no other entity has.
@@ -34,12 +39,18 @@ pub(super) struct World<'a> {
 
 impl<'a> World<'a> {
     pub(super) fn draw(domain: &'a Domain, plan: &Plan, draw: &mut Draw) -> Self {
-        let count = usize::try_from(draw.range(plan.entities.0, plan.entities.1)).unwrap_or(3);
-        let roster = names(domain, count, draw);
         let groups: Vec<usize> = match plan.layout {
             Layout::Sentences => Vec::new(),
             Layout::Grouped => (0..domain.groups.len().min(plan.groups)).collect(),
         };
+        let most = usize::try_from(plan.entities.1).unwrap_or(usize::MAX);
+        let count = usize::try_from(draw.range(plan.entities.0, plan.entities.1)).unwrap_or(3);
+        let fitting = match plan.entity_bytes {
+            Some(bytes) => bytes / entity_bytes(domain, &groups).max(1),
+            None => most,
+        };
+        let count = count.min(fitting.max(MIN_FITTING));
+        let roster = names(domain, count, draw);
         let attrs: Vec<u16> = match plan.layout {
             Layout::Sentences => {
                 let wanted = draw.range(plan.attributes.0, plan.attributes.1);
@@ -246,7 +257,7 @@ impl<'a> World<'a> {
             let attrs: Vec<AttrId> =
                 group.attributes.iter().filter_map(|place| self.attr_of(*place)).collect();
             let order = draw.sample(count, count);
-            let roots = count.div_ceil(4);
+            let roots = count.div_ceil(ABSOLUTE);
             let mut depths = vec![0_u32; count];
             for (at, entity) in order.iter().enumerate().skip(roots) {
                 let eligible: Vec<usize> =

@@ -4,17 +4,17 @@
 //! spaces for a space; the entity slot is tried against the roster first. Of several sentences that
 //! match, the one whose slots are best understood wins, the first of them on a tie.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::ops::Range;
 
-use super::{Claim, Named, Relative, Said};
+use super::{
+    Claim, Named, Relative, Said,
+    literal::{MAX_SLOT_BYTES, literal_at, literal_before, slot_end},
+};
 use crate::{
-    check::find_term,
     number::{self, Found},
+    term::{is_normal, normal, words},
     types::{AttrId, AttributeSchema, EntityId, RosterEntry, Task},
 };
-
-/// Longest text of a slot, bytes.
-const MAX_SLOT_BYTES: usize = 80;
 
 /// Words that may stand beside a number without changing what it says.
 const QUANTITY_WORDS: [&str; 20] = [
@@ -47,9 +47,9 @@ enum Slot {
     Reference,
 }
 
-#[derive(Debug, Clone)]
-enum Piece {
-    Literal(String),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Piece<'t> {
+    Literal(&'t str),
     Slot(Slot),
 }
 
@@ -64,16 +64,22 @@ enum Form {
 struct Template {
     attr: usize,
     form: Form,
-    pieces: Vec<Piece>,
+    /// Places in [`Sentences::pieces`].
+    pieces: Range<usize>,
+    /// Where it begins with the entity: the byte after the name and a space, in lower case. 0 where
+    /// it begins otherwise.
+    head: u8,
 }
 
 /// The trace sentences of one task, ready to match.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Sentences<'t> {
     roster: &'t [RosterEntry],
     attributes: &'t [AttributeSchema],
     templates: Vec<Template>,
-    units: BTreeSet<String>,
+    pieces: Vec<Piece<'t>>,
+    /// Words of the attributes' units.
+    units: Vec<&'t str>,
 }
 
 /// What the slots of one template were filled with, and how many were understood.
@@ -89,23 +95,42 @@ impl<'t> Sentences<'t> {
     /// Prepares a task's sentences.
     #[must_use]
     pub fn new(task: &'t Task) -> Self {
-        let mut templates = Vec::new();
-        let mut units: BTreeSet<String> =
-            QUANTITY_WORDS.iter().map(|word| (*word).to_owned()).collect();
+        let most = task.attributes.len() * 3;
+        let mut sentences = Self {
+            roster: &task.roster,
+            attributes: &task.attributes,
+            templates: Vec::with_capacity(most),
+            pieces: Vec::with_capacity(most * 5),
+            units: Vec::new(),
+        };
         for (attr, schema) in task.attributes.iter().enumerate() {
-            units.extend(schema.unit.split_whitespace().map(str::to_ascii_lowercase));
+            sentences.units.extend(schema.unit.split_whitespace());
             let forms = [
                 (Form::Absolute, Some(&schema.trace)),
                 (Form::More, schema.trace_more.as_ref()),
                 (Form::Less, schema.trace_less.as_ref()),
             ];
             for (form, text) in forms {
-                if let Some(pieces) = text.and_then(|text| pieces(text, form)) {
-                    templates.push(Template { attr, form, pieces });
+                let start = sentences.pieces.len();
+                if text.and_then(|text| pieces(text, form, &mut sentences.pieces)).is_none() {
+                    sentences.pieces.truncate(start);
+                    continue;
                 }
+                let head = match sentences.pieces.get(start..) {
+                    Some([Piece::Slot(Slot::Entity), Piece::Literal(literal), ..]) => {
+                        literal.strip_prefix(' ').and_then(|rest| rest.bytes().next()).unwrap_or(0)
+                    }
+                    _ => 0,
+                };
+                sentences.templates.push(Template {
+                    attr,
+                    form,
+                    pieces: start..sentences.pieces.len(),
+                    head: head.to_ascii_lowercase(),
+                });
             }
         }
-        Self { roster: &task.roster, attributes: &task.attributes, templates, units }
+        sentences
     }
 
     /// The one number that a text states, where it says nothing else but units and hedges.
@@ -115,9 +140,21 @@ impl<'t> Sentences<'t> {
         let around = [text.get(..one.start)?, text.get(one.end..)?];
         let plain = around.iter().flat_map(|part| words(part)).all(|word| {
             matches!(word, "k" | "K" | "m" | "M" | "b" | "B" | "bn")
-                || self.units.contains(&word.to_ascii_lowercase())
+                || QUANTITY_WORDS.iter().any(|known| word.eq_ignore_ascii_case(known))
+                || self.units.iter().any(|known| word.eq_ignore_ascii_case(known))
         });
         plain.then_some(one)
+    }
+
+    /// The place of a text in the vocabulary of an attribute, token by token, in any case.
+    fn word(&self, attr: usize, text: &str) -> Option<u16> {
+        let vocabulary = &self.attributes.get(attr)?.vocabulary;
+        let place = vocabulary.iter().position(|word| word.eq_ignore_ascii_case(text));
+        let place = place.or_else(|| {
+            let text = normal(text);
+            vocabulary.iter().position(|word| !text.is_empty() && is_normal(word, &text))
+        });
+        u16::try_from(place?).ok()
     }
 
     /// The claim that a range of `text` makes. A name of the roster at the beginning is taken for
@@ -131,7 +168,15 @@ impl<'t> Sentences<'t> {
 
     fn best(&self, sentence: &str, lead: Option<(EntityId, usize)>, base: usize) -> Option<Claim> {
         let mut best: Option<(usize, Claim)> = None;
+        let after = lead.and_then(|(_, length)| sentence.get(length..));
+        let head = after.and_then(|after| after.trim_start_matches([' ', '\t']).bytes().next());
+        let head = head.map(|byte| byte.to_ascii_lowercase());
         for template in &self.templates {
+            if head.is_some_and(|head| template.head != 0 && template.head != head)
+                || !self.may_fit(template, sentence, after)
+            {
+                continue;
+            }
             let Some(filled) = self.fill(template, sentence, lead) else { continue };
             let understood = filled.understood;
             if best.as_ref().is_some_and(|(most, _)| *most >= understood) {
@@ -146,10 +191,31 @@ impl<'t> Sentences<'t> {
         best.map(|(_, claim)| claim)
     }
 
+    /// Whether the template's first literal stands after the name, where it begins with a name, and
+    /// its last one at the end: most templates are told apart by these two.
+    fn may_fit(&self, template: &Template, sentence: &str, after: Option<&str>) -> bool {
+        let pieces = self.pieces.get(template.pieces.clone()).unwrap_or(&[]);
+        let begins = match (pieces, after) {
+            ([Piece::Slot(Slot::Entity), Piece::Literal(first), ..], Some(after)) => {
+                literal_at(after, first).is_some()
+            }
+            _ => true,
+        };
+        begins
+            && match pieces.last() {
+                Some(Piece::Literal(last)) => literal_before(sentence, last).is_some(),
+                _ => true,
+            }
+    }
+
     /// The roster's longest name that `text` begins with, and its length there.
     fn roster_at(&self, text: &str) -> Option<(EntityId, usize)> {
+        let first = text.bytes().next()?.to_ascii_lowercase();
         let mut best: Option<(EntityId, usize)> = None;
         for (place, entry) in self.roster.iter().enumerate() {
+            if entry.name.bytes().next().is_none_or(|byte| byte.to_ascii_lowercase() != first) {
+                continue;
+            }
             let Some(length) = literal_at(text, &entry.name) else { continue };
             let ends = !text[length..].starts_with(char::is_alphanumeric);
             if ends && best.is_none_or(|(_, longest)| length > longest) {
@@ -167,7 +233,8 @@ impl<'t> Sentences<'t> {
     ) -> Option<Filled> {
         let mut filled = Filled::default();
         let mut at = 0;
-        let mut pieces = template.pieces.iter().peekable();
+        let all = self.pieces.get(template.pieces.clone())?;
+        let mut pieces = all.iter().peekable();
         while let Some(piece) = pieces.next() {
             let rest = sentence.get(at..)?;
             let slot = match piece {
@@ -180,14 +247,13 @@ impl<'t> Sentences<'t> {
             // A literal always stands between two slots, and what follows the last slot must
             // reach the end.
             let next = match pieces.peek() {
-                Some(Piece::Literal(literal)) => Some(literal.as_str()),
+                Some(Piece::Literal(literal)) => Some(*literal),
                 _ => None,
             };
             if pieces.peek().is_some() && next.is_none() {
                 return None;
             }
-            let last = template.pieces.len() - pieces.len() + usize::from(next.is_some())
-                == template.pieces.len();
+            let last = pieces.len() == usize::from(next.is_some());
             let known = if slot == Slot::Value {
                 None
             } else if at == 0 && lead.is_some() {
@@ -238,20 +304,9 @@ impl<'t> Sentences<'t> {
     ) -> Option<usize> {
         let schema = self.attributes.get(template.attr)?;
         let mut fallback = None;
-        let mut ends = Vec::new();
-        match next {
-            None => ends.push(rest.len()),
-            Some(literal) => ends.extend(
-                rest.char_indices()
-                    .map(|(end, _)| end)
-                    .take_while(|end| *end <= MAX_SLOT_BYTES)
-                    .filter(|end| {
-                        literal_at(&rest[*end..], literal)
-                            .is_some_and(|length| !last || end + length == rest.len())
-                    }),
-            ),
-        }
-        for end in ends {
+        let mut from = 0;
+        while let Some(end) = slot_end(rest, from, next, last) {
+            from = end + 1;
             let inside = &rest[..end];
             let text = inside.trim();
             if text.is_empty() || text.len() > MAX_SLOT_BYTES {
@@ -272,8 +327,8 @@ impl<'t> Sentences<'t> {
                     return Some(end);
                 }
             } else {
-                if schema.vocabulary.iter().any(|word| same_term(word, text)) {
-                    filled.value = Some(Said::Text(place));
+                if let Some(word) = self.word(template.attr, text) {
+                    filled.value = Some(Said::Word(word, place));
                     filled.understood += 1;
                     return Some(end);
                 }
@@ -313,6 +368,7 @@ fn claim(template: &Template, filled: Filled, base: usize) -> Option<Claim> {
         Said::Number(found) => {
             Said::Number(Found { start: found.start + base, end: found.end + base, ..found })
         }
+        Said::Word(word, range) => Said::Word(word, shift(range)),
         Said::Text(range) => Said::Text(shift(range)),
     };
     let relative = match template.form {
@@ -328,9 +384,8 @@ fn claim(template: &Template, filled: Filled, base: usize) -> Option<Claim> {
 }
 
 /// Splits a sentence at its slots; `None` where a slot is missing, doubled or unknown to the form.
-fn pieces(text: &str, form: Form) -> Option<Vec<Piece>> {
-    let mut pieces = Vec::new();
-    let mut seen = Vec::new();
+fn pieces<'t>(text: &'t str, form: Form, out: &mut Vec<Piece<'t>>) -> Option<()> {
+    let mut seen = [false; 3];
     let mut rest = text;
     while let Some(open) = rest.find('{') {
         let (literal, tail) = rest.split_at(open);
@@ -341,51 +396,17 @@ fn pieces(text: &str, form: Form) -> Option<Vec<Piece>> {
             "reference" => Slot::Reference,
             _ => return None,
         };
-        if seen.contains(&slot) {
+        if std::mem::replace(&mut seen[slot as usize], true) {
             return None;
         }
-        seen.push(slot);
         if !literal.is_empty() {
-            pieces.push(Piece::Literal(literal.to_owned()));
+            out.push(Piece::Literal(literal));
         }
-        pieces.push(Piece::Slot(slot));
+        out.push(Piece::Slot(slot));
         rest = &tail[close + 1..];
     }
     if !rest.is_empty() {
-        pieces.push(Piece::Literal(rest.to_owned()));
+        out.push(Piece::Literal(rest));
     }
-    let wanted = seen.contains(&Slot::Entity)
-        && seen.contains(&Slot::Value)
-        && seen.contains(&Slot::Reference) == (form != Form::Absolute);
-    wanted.then_some(pieces)
-}
-
-/// How many bytes of `text` the literal takes at its beginning: case is ignored, a space stands for
-/// any run of blanks.
-fn literal_at(text: &str, literal: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    for want in literal.bytes() {
-        if want == b' ' {
-            let blanks = bytes[at..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
-            if blanks == 0 {
-                return None;
-            }
-            at += blanks;
-        } else if bytes.get(at).is_some_and(|have| have.eq_ignore_ascii_case(&want)) {
-            at += 1;
-        } else {
-            return None;
-        }
-    }
-    text.is_char_boundary(at).then_some(at)
-}
-
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
-}
-
-/// Whether a text is exactly a term, token by token, in any case.
-pub(crate) fn same_term(term: &str, text: &str) -> bool {
-    find_term(text, term, 0).is_some() && words(term).count() == words(text).count()
+    (seen == [true, true, form != Form::Absolute]).then_some(())
 }

@@ -74,10 +74,12 @@ pub(super) fn disputes(source: Source<'_, '_>) -> Vec<Dispute> {
 /// The attribute that shows that an entity passes a filter.
 pub(super) fn tested(filter: &Filter) -> Option<AttrId> {
     match filter {
-        Filter::Is { attr, .. } | Filter::SameAs { attr, .. } => Some(*attr),
+        Filter::Is { attr, .. } | Filter::IsNot { attr, .. } | Filter::SameAs { attr, .. } => {
+            Some(*attr)
+        }
         Filter::Bound { measure, .. }
         | Filter::Versus { measure, .. }
-        | Filter::Relative { measure, .. } => measure.attrs().first().copied(),
+        | Filter::Relative { measure, .. } => measure.parts().next(),
     }
 }
 
@@ -141,22 +143,21 @@ impl Trace<'_, '_> {
             Query::Which(selector)
             | Query::Number { of: selector, .. }
             | Query::Category { of: selector, .. } => self.selector(selector, evaluator),
-            Query::Gap { a, b, .. } => {
+            Query::Gap { a, b, .. } | Query::Sum { a, b, .. } => {
                 self.selector(a, evaluator);
                 self.selector(b, evaluator);
             }
-            Query::Count(filters) | Query::Total { filters, .. } => {
+            Query::Count(filters) | Query::Total { filters, .. } | Query::Mode { filters, .. } => {
                 if let Ok(kept) = evaluator.filtered(filters) {
                     self.filters(filters, &kept, evaluator);
                 }
             }
             Query::Compare { a, b, measure, order } => {
-                let winner = evaluator.answer(query).ok();
-                let winner = [*a, *b]
-                    .into_iter()
-                    .find(|one| winner == Some(crate::types::Answer::Entity(*one)));
-                if let Some(winner) = winner {
-                    self.optional(|trace| trace.compare(&[*a, *b], measure, *order, 1, winner));
+                self.selector(a, evaluator);
+                self.selector(b, evaluator);
+                let (Ok(a), Ok(b)) = (evaluator.entity(a), evaluator.entity(b)) else { return };
+                if let Ok(crate::types::Answer::Entity(winner)) = evaluator.answer(query) {
+                    self.optional(|trace| trace.compare(&[a, b], measure, *order, 1, winner));
                 }
             }
         }
@@ -166,6 +167,7 @@ impl Trace<'_, '_> {
         let Ok(winner) = evaluator.entity(selector) else { return };
         match selector {
             Selector::Named(_) => {}
+            Selector::Nearest { to, .. } => self.selector(to, evaluator),
             Selector::Only(filters) => self.filters(filters, &[winner], evaluator),
             Selector::Ranked { filters, measure, order, rank } => {
                 let among = self.rivals(filters, measure, *order, *rank, winner, evaluator);
@@ -293,6 +295,8 @@ impl Trace<'_, '_> {
         };
         let condition = match filter {
             Filter::Is { value, .. } => format!("is {value}"),
+            // No condition of a trace says it.
+            Filter::IsNot { .. } => return None,
             Filter::Bound { measure, op, milli } => {
                 let attr = measure.attrs().first().copied()?;
                 format!("{} {}", words(op), self.world.text(Cell::Number(*milli), attr))
@@ -327,7 +331,7 @@ impl Trace<'_, '_> {
     /// The step by which a filter judges an entity.
     fn shown(&mut self, entity: EntityId, filter: &Filter) -> Option<String> {
         match filter {
-            Filter::Is { attr, .. } | Filter::SameAs { attr, .. } => {
+            Filter::Is { attr, .. } | Filter::IsNot { attr, .. } | Filter::SameAs { attr, .. } => {
                 self.fact(FactRef { entity, attr: *attr })
             }
             Filter::Bound { measure, .. }

@@ -324,15 +324,12 @@ impl<'a> View<'a> {
                 .styled(&trap.kind, Style::Strong, look)
                 .and(&format!(", {role}: {}", plain::line(&trap.what)));
             page.hanging(&format!("{:>4} ", trap.trap), &head);
-            let (right, places) = &trap.right;
-            page.hanging(
-                "     right  ",
-                &Text::ours(format!("{}  {}", plain::line(right), cite(places))),
-            );
-            let (wrong, places) = &trap.wrong;
+            let right =
+                format!("{}  {}", plain::line(&trap.right.value), cite(&trap.right.paragraphs));
+            page.hanging("     right  ", &Text::ours(right));
             let wrong = Text::default()
-                .styled(&plain::line(wrong), Style::Wrong, look)
-                .and(&format!("  {}", cite(places)));
+                .styled(&plain::line(&trap.wrong.value), Style::Wrong, look)
+                .and(&format!("  {}", cite(&trap.wrong.paragraphs)));
             page.hanging("     wrong  ", &wrong);
             for change in &trap.changes {
                 page.hanging("     then   ", &Text::quote(change));
@@ -362,6 +359,13 @@ fn facts(page: &mut Page, chains: &[Vec<Stated>]) {
                 Style::Faint,
                 look,
             );
+            for named in &step.named {
+                let words = format!("  as {} ({})", plain::line(&named.text), named.by);
+                text = text.and(&words);
+                if !named.paragraphs.is_empty() {
+                    text = text.and(" ").styled(&cite(&named.paragraphs), Style::Faint, look);
+                }
+            }
             for trap in &step.traps {
                 text = text.and("  ").styled(&format!("trap {trap}"), Style::Wrong, look);
             }

@@ -6,7 +6,8 @@
 use lode_tasks::{
     number,
     types::{
-        Answer, AnswerKey, Check, Consequence, FactRef, Task, Trap, TrapRole, Value, ValueKind,
+        Answer, AnswerKey, Check, Consequence, FactRef, Measure, NamedBy, Naming, Query, Statement,
+        StatementKind, Task, Trap, TrapRole, Value, ValueKind,
     },
 };
 use serde::Serialize;
@@ -32,8 +33,30 @@ pub(super) struct Stated {
     pub(super) change: Option<String>,
     /// Paragraphs (from 1).
     pub(super) paragraphs: Vec<u32>,
+    /// How those paragraphs name its entity, where not by its own name.
+    pub(super) named: Vec<Named>,
     /// Traps about it: their numbers, from 1.
     pub(super) traps: Vec<usize>,
+}
+
+/// Words for an entity, and what leads from them to it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(super) struct Named {
+    /// As written.
+    pub(super) text: String,
+    /// For example "alias".
+    pub(super) by: String,
+    /// Paragraphs (from 1) from which that follows.
+    pub(super) paragraphs: Vec<u32>,
+}
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Side {
+    /// With its unit.
+    pub(super) value: String,
+    /// Paragraphs (from 1).
+    pub(super) paragraphs: Vec<u32>,
 }
 
 /// How one question is answered.
@@ -76,9 +99,9 @@ pub(super) struct TrapView {
     /// Whose and which.
     pub(super) what: String,
     /// The truth and the paragraphs that state or settle it.
-    pub(super) right: (String, Vec<u32>),
+    pub(super) right: Side,
     /// What a caught reader takes for it, and where that stands.
-    pub(super) wrong: (String, Vec<u32>),
+    pub(super) wrong: Side,
     /// What it changes: "Q3 becomes Volt Link, not Acme Rail".
     pub(super) changes: Vec<String>,
 }
@@ -89,6 +112,16 @@ fn words<T: Serialize>(value: &T) -> String {
         Ok(serde_json::Value::String(name)) => name.replace('_', " "),
         Ok(other) => generic(&other),
         Err(_) => "?".into(),
+    }
+}
+
+/// The name of a kind, without its fields.
+fn kind<T: Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::Object(fields)) => {
+            fields.keys().next().map(|name| name.replace('_', " ")).unwrap_or_default()
+        }
+        _ => words(value),
     }
 }
 
@@ -122,7 +155,9 @@ impl Reader<'_> {
     fn value(&self, fact: FactRef, value: &Value) -> String {
         let schema = self.task.attributes.get(fact.attr.at());
         let year = schema.is_some_and(|schema| schema.kind == ValueKind::Year);
-        let unit = schema.map_or("", |schema| schema.unit.as_str());
+        // A label may name the unit itself: "revenue in million dollars".
+        let unit = schema.filter(|schema| !schema.label.contains(schema.unit.as_str()));
+        let unit = unit.map_or("", |schema| schema.unit.as_str());
         let number = match value {
             Value::Text(text) => return text.clone(),
             Value::Int(n) if year => return n.to_string(),
@@ -146,8 +181,17 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn answer(&self, answer: &Answer) -> String {
+    /// Whether a query asks for a year, which is written without a separator.
+    fn asks_year(&self, query: &Query) -> bool {
+        let Query::Number { measure: Measure::Attr(attr), .. } = query else { return false };
+        let schema = self.task.attributes.get(attr.at());
+        schema.is_some_and(|schema| schema.kind == ValueKind::Year)
+    }
+
+    /// An answer as it would be written.
+    pub(super) fn answer(&self, query: &Query, answer: &Answer) -> String {
         match answer {
+            Answer::Integer(n) if self.asks_year(query) => n.to_string(),
             Answer::Entity(entity) => {
                 self.task.roster.get(entity.at()).map_or_else(|| "?".into(), |e| e.name.clone())
             }
@@ -163,6 +207,43 @@ impl Reader<'_> {
             Check::ContainsDecimal(milli) => format!("contains {}", number::decimal(*milli)),
             other => words(other),
         }
+    }
+
+    /// Paragraphs that state a fact.
+    fn stated(&self, fact: FactRef) -> Vec<u32> {
+        let known = self.key.facts.iter().find(|known| known.fact == fact);
+        known.map(|known| known.paragraphs.clone()).unwrap_or_default()
+    }
+
+    /// The paragraph that introduces an alias.
+    fn introduced(&self, name: &str) -> Vec<u32> {
+        let alias = self.key.aliases.iter().find(|alias| alias.name == name);
+        alias.and_then(|alias| alias.defined_in).into_iter().collect()
+    }
+
+    /// The other names that the paragraphs which state a fact use for its entity.
+    fn named(&self, fact: FactRef, paragraphs: &[u32]) -> Vec<Named> {
+        let states = |statement: &&Statement| match &statement.kind {
+            StatementKind::Absolute { fact: stated, .. }
+            | StatementKind::Relative { fact: stated, .. } => *stated == fact,
+            _ => false,
+        };
+        let places = paragraphs.iter().filter_map(|number| usize::try_from(*number).ok());
+        let read = places.filter_map(|number| self.key.document.get(number.checked_sub(1)?));
+        let mut names: Vec<Named> = read
+            .flat_map(|paragraph| paragraph.statements.iter().filter(states))
+            .filter_map(|statement| statement.named.clone())
+            .map(|Naming { text, by }| {
+                let paragraphs = match &by {
+                    NamedBy::Clue { attr, .. } => self.stated(FactRef { attr: *attr, ..fact }),
+                    _ => self.introduced(&text),
+                };
+                Named { by: kind(&by), text, paragraphs }
+            })
+            .collect();
+        names.sort();
+        names.dedup();
+        names
     }
 
     /// A fact step by step: first the one that is stated outright, last itself.
@@ -181,6 +262,7 @@ impl Reader<'_> {
                 value: self.value(fact, &known.value),
                 change: from.and_then(|from| Self::change(from, &known.value)),
                 paragraphs: known.paragraphs.clone(),
+                named: self.named(fact, &known.paragraphs),
                 traps: traps.map(|(number, _)| number).collect(),
             });
             next = known.reference;
@@ -195,7 +277,7 @@ impl Reader<'_> {
             .map(|(question, (asked, gold))| GoldAnswer {
                 question,
                 text: asked.text.clone(),
-                answer: self.answer(&gold.answer),
+                answer: self.answer(&gold.query, &gold.answer),
                 facts: gold.support.iter().map(|fact| self.chain(*fact)).collect(),
             })
             .collect()
@@ -223,8 +305,10 @@ impl Reader<'_> {
             Consequence::Answer { question, answer } => {
                 let gold =
                     usize::from(*question).checked_sub(1).and_then(|at| self.key.gold.get(at));
-                let right = gold.map_or_else(|| "?".into(), |gold| self.answer(&gold.answer));
-                format!("Q{question} becomes {}, not {right}", self.answer(answer))
+                let Some(gold) = gold else { return format!("Q{question} changes") };
+                let (wrong, right) =
+                    (self.answer(&gold.query, answer), self.answer(&gold.query, &gold.answer));
+                format!("Q{question} becomes {wrong}, not {right}")
             }
             Consequence::Check { constraint, check } => {
                 let at = usize::from(*constraint).checked_sub(1);
@@ -233,13 +317,17 @@ impl Reader<'_> {
                 format!("constraint {constraint} becomes {}, not {right}", self.check(check))
             }
         });
+        let side = |value, paragraphs: &[u32]| Side {
+            value: self.value(trap.fact, value),
+            paragraphs: paragraphs.to_vec(),
+        };
         TrapView {
             trap: number,
             kind: words(&trap.kind),
             binding: trap.role == TrapRole::Binding,
             what: self.what(trap.fact),
-            right: (self.value(trap.fact, &trap.right), trap.right_paragraphs.clone()),
-            wrong: (self.value(trap.fact, &trap.wrong), trap.wrong_paragraphs.clone()),
+            right: side(&trap.right, &trap.right_paragraphs),
+            wrong: side(&trap.wrong, &trap.wrong_paragraphs),
             changes: changes.collect(),
         }
     }

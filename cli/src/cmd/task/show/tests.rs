@@ -151,7 +151,7 @@ fn the_gold_path_follows_the_key() {
         assert_eq!(gold.len(), task.questions.len());
         let mut longest = 0;
         for (shown, known) in gold.iter().zip(&key.gold) {
-            assert_eq!(shown.answer, reader.answer(&known.answer));
+            assert_eq!(shown.answer, reader.answer(&known.query, &known.answer));
             assert_eq!(shown.facts.len(), known.support.len());
             for (chain, fact) in shown.facts.iter().zip(&known.support) {
                 longest = longest.max(chain.len());
@@ -173,6 +173,26 @@ fn the_gold_path_follows_the_key() {
     }
 }
 
+/// A link that the document states under another name says which, and where that name comes from.
+#[test]
+fn the_gold_path_names_the_aliases_that_are_needed() {
+    let mut seen = 0;
+    for seed in 0..20 {
+        let args = asked("standard", seed);
+        let (task, key) = load(&args).expect("generates");
+        let reader = Reader { task: &task, key: &key };
+        for step in reader.gold().iter().flat_map(|gold| &gold.facts).flatten() {
+            for named in step.named.iter().filter(|named| named.by == "alias") {
+                let alias = key.aliases.iter().find(|alias| alias.name == named.text);
+                let introduced = alias.expect("an alias").defined_in;
+                assert_eq!(named.paragraphs, introduced.into_iter().collect::<Vec<_>>());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 0, "no seed needs an alias");
+}
+
 /// Each trap is shown with both values, their paragraphs, and all that it changes.
 #[test]
 fn traps_are_shown_with_what_they_change() {
@@ -187,10 +207,10 @@ fn traps_are_shown_with_what_they_change() {
         for (shown, known) in traps.iter().zip(&key.traps) {
             assert_eq!(shown.binding, known.role == TrapRole::Binding);
             assert_eq!(shown.changes.len(), known.consequences.len());
-            assert_eq!(shown.right.1, known.right_paragraphs);
-            assert_eq!(shown.wrong.1, known.wrong_paragraphs);
+            assert_eq!(shown.right.paragraphs, known.right_paragraphs);
+            assert_eq!(shown.wrong.paragraphs, known.wrong_paragraphs);
             for (side, text) in [("right", &shown.right), ("wrong", &shown.wrong)] {
-                let line = unwrapped(&format!("{side} {} {}", text.0, cite(&text.1)));
+                let line = unwrapped(&format!("{side} {} {}", text.value, cite(&text.paragraphs)));
                 assert!(flat.contains(&line), "{line} is not in {flat}");
             }
             for change in &shown.changes {
