@@ -87,7 +87,15 @@ impl Reader<'_, '_> {
         let (name, inside, result) = call(text)?;
         let (op, _) =
             ComputeOp::ALL.into_iter().find(|(_, word)| name.eq_ignore_ascii_case(word))?;
-        let arguments = self.list(inside, argument)?;
+        // One argument has no commas but its own: next_prime(1,234).
+        let single = (op == ComputeOp::NextPrime).then(|| argument(inside.trim())).flatten();
+        let arguments = match single {
+            Some(one) => {
+                self.arguments.push(one);
+                self.arguments.len() - 1..self.arguments.len()
+            }
+            None => self.list(inside, argument)?,
+        };
         Some(StepBody::Compute { op, arguments, result: literal(result)? })
     }
 
