@@ -55,6 +55,18 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: BundleCommand,
     },
+    /// Read other people's records: their tasks, pairs and attempts.
+    Import {
+        /// Which.
+        #[command(subcommand)]
+        command: ImportCommand,
+    },
+    /// Write imported records back to a file.
+    Export {
+        /// Which.
+        #[command(subcommand)]
+        command: ExportCommand,
+    },
     /// Train on bundles.
     Train {
         /// What to do.
@@ -142,14 +154,20 @@ pub(crate) enum TaskCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Print a part of a task: prompt, grammar, key, witness or document.
-    Show {
-        /// Which task.
-        #[command(flatten)]
-        task: TaskSelection,
-        /// Which part.
-        #[arg(long, value_enum, default_value = "prompt")]
-        part: TaskPart,
+    /// Show a task to read: wrapped and numbered, or some of its parts.
+    ///
+    /// Without options: everything that is public. `--find` and `--paragraph` look into the document,
+    /// `--gold`, `--traps` and `--witness` show what the key knows; together they show each part asked
+    /// for. Exits with 1 where a search finds nothing. For a pager: `lode task show … | less -R`.
+    Show(Box<ShowTask>),
+    /// Say what is wrong with domain files, line by line, and make tasks from those that are sound.
+    ///
+    /// Every finding on a line of its own: FILE:LINE, the place, what is wrong and what is expected.
+    /// Warnings say what would make tasks more varied. Exits with 1 where a file cannot be used.
+    Lint {
+        /// Domain files.
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
     },
     /// Grade a completion. Exits with 1 where it does not pass.
     Grade {
@@ -163,6 +181,94 @@ pub(crate) enum TaskCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// `lode task show`
+#[derive(Debug, Args)]
+pub(crate) struct ShowTask {
+    /// Which task.
+    #[command(flatten)]
+    pub(crate) task: TaskSelection,
+    /// Show a task of this bundle instead of making one.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["profile", "domain", "seed"])]
+    pub(crate) bundle: Option<PathBuf>,
+    /// The task's id in the bundle, or how it begins; the first task when left out.
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// Sections to show, for example `roster,questions`.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(crate) section: Vec<Section>,
+    /// Paragraphs that hold all these words, or names of an entity under any alias. May be repeated.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) find: Vec<String>,
+    /// A paragraph, or several as in 12-15.
+    #[arg(long, value_name = "N[-M]", value_delimiter = ',')]
+    pub(crate) paragraph: Vec<String>,
+    /// How each question and constraint is solved, fact by fact.
+    #[arg(long)]
+    pub(crate) gold: bool,
+    /// Each trap: what is wrong, what is right, where, and what it changes.
+    #[arg(long)]
+    pub(crate) traps: bool,
+    /// A completion that passes.
+    #[arg(long)]
+    pub(crate) witness: bool,
+    /// The same sections as one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// One exact part, for programs.
+    #[arg(long, value_enum, conflicts_with_all = ["section", "find", "paragraph", "gold", "traps", "witness", "json"])]
+    pub(crate) part: Option<TaskPart>,
+}
+
+/// A section of a shown task, in the order in which they are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Section {
+    /// What it is, and what to do.
+    Overview,
+    /// Entities.
+    Roster,
+    /// Paragraphs.
+    Document,
+    /// Questions.
+    Questions,
+    /// Constraints on the artifact.
+    Constraints,
+    /// How to answer.
+    Format,
+    /// How each question and constraint is solved.
+    Gold,
+    /// Traps.
+    Traps,
+    /// A completion that passes.
+    Witness,
+}
+
+impl Section {
+    /// What a model is told.
+    pub(crate) const PUBLIC: [Self; 6] = [
+        Self::Overview,
+        Self::Roster,
+        Self::Document,
+        Self::Questions,
+        Self::Constraints,
+        Self::Format,
+    ];
+
+    /// Its name in flags and in JSON.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Overview => "overview",
+            Self::Roster => "roster",
+            Self::Document => "document",
+            Self::Questions => "questions",
+            Self::Constraints => "constraints",
+            Self::Format => "format",
+            Self::Gold => "gold",
+            Self::Traps => "traps",
+            Self::Witness => "witness",
+        }
+    }
 }
 
 /// A part of a task.
@@ -198,6 +304,17 @@ pub(crate) enum BundleCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Write the pairs of a bundle in other people's format, one file a pair.
+    Export {
+        /// The bundle's folder.
+        dir: PathBuf,
+        /// Which format.
+        #[arg(long, value_enum, default_value = "botcoin")]
+        format: PairFormat,
+        /// The folder to put the files in, made where it is not there.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Show what is in a bundle.
     Inspect {
         /// The bundle's folder.
@@ -230,6 +347,57 @@ pub(crate) enum BundleCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// `lode import …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportCommand {
+    /// BOTCOIN's published rows and pairs, every constraint checked again from the document.
+    Botcoin(ImportFile),
+    /// DACR-Bench's challenges, as tasks with documents, questions, gold answers and traps.
+    Dacr(ImportFile),
+}
+
+/// What is imported.
+#[derive(Debug, Args)]
+pub(crate) struct ImportFile {
+    /// The file: JSON, a JSON list or JSON Lines.
+    pub(crate) file: PathBuf,
+    /// The folder to put it in, made where it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Whose records these are, where it is not the usual publisher.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) source: Option<String>,
+    /// Their SPDX licence, where it is known better.
+    #[arg(long, value_name = "SPDX")]
+    pub(crate) licence: Option<String>,
+    /// The summary as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `lode export …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExportCommand {
+    /// Imported BOTCOIN records, without the verifier's labels that leaked into their traces.
+    Botcoin {
+        /// The folder of an import, or its rows.jsonl.
+        path: PathBuf,
+        /// Exactly as they were, labels included.
+        #[arg(long)]
+        verbatim: bool,
+        /// The file to write.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+/// A format of other people's.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum PairFormat {
+    /// BOTCOIN's pairs, one self-contained JSON file each.
+    Botcoin,
 }
 
 /// `lode train …`

@@ -12,7 +12,7 @@ use lode_proto::{
 
 use crate::{
     ENGINE_VERSION,
-    domain::Domain,
+    domain::{Domain, Severity},
     family::Library,
     grade::{Grader, MAX_REASONS},
     longdoc,
@@ -127,9 +127,15 @@ pub fn grade(input: &[u8]) {
 
 /// A domain file.
 pub fn domain(input: &[u8]) {
-    // Only that it comes back, with or without an error in words.
-    if let Err(error) = Domain::read("fuzz", input) {
+    // It comes back, and where it is refused, the author is told why, in words and in a line.
+    let findings = Domain::check("companies", input);
+    if let Err(error) = Domain::read("companies", input) {
         assert!(!error.to_string().is_empty());
+        assert!(findings.iter().any(|finding| finding.severity == Severity::Error), "{error}");
+    }
+    let lines = 1 + input.iter().filter(|byte| **byte == b'\n').count();
+    for finding in findings {
+        assert!(finding.line <= lines && !finding.message.is_empty(), "{finding}");
     }
 }
 

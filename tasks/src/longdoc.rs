@@ -2,8 +2,8 @@
 //! by query algebra, and one artifact under constraints.
 //!
 //! ```text
-//! world ─ questions ─ constraints ─ traps ─ document ─ solver ─ witness ─ proofs
-//! world.rs question.rs constrain.rs trap.rs document.rs solve.rs witness.rs prove.rs
+//! world ─ questions ─ constraints ─ disputes ─ document ─ solver ─ witness ─ proofs
+//! world.rs question.rs constrain.rs dispute.rs document.rs solve.rs witness.rs prove.rs
 //! ```
 //!
 //! The world is drawn first; questions, constraints and traps are chosen on it; the document is
@@ -13,18 +13,25 @@
 //! [`MAX_TRIES`] times.
 
 mod artifact;
+pub mod cheat;
 mod constrain;
+mod dispute;
 mod document;
+#[cfg(test)]
+mod drawn;
 mod example;
 mod family;
 mod phrase;
 mod plan;
+mod plausible;
 mod prove;
 mod public;
 mod question;
 mod solve;
 mod trap;
+mod trial;
 mod witness;
+mod words;
 mod world;
 
 use lode_proto::{id::Hash, task::TaskSpec};
@@ -36,8 +43,8 @@ use crate::{
     family::{Exhausted, GenerateError, Library, MAX_TRIES},
     query::{cell_of, value_of},
     types::{
-        Alias, AnswerKey, ConstraintKey, DocParagraph, Fact, FactRef, Gold, RosterEntry, Scope,
-        StatementKind, Task, Trap, TrapKind, TrapRole, TrappedWitness,
+        Alias, AnswerKey, ConstraintKey, DocParagraph, Fact, FactRef, Gold, RosterEntry, Rule,
+        Standing, StatementKind, Task, Trap, TrapKind, TrapRole, TrappedWitness,
     },
 };
 
@@ -45,6 +52,7 @@ pub use family::Longdoc;
 use plan::{Layout, Plan};
 pub use prove::{MAX_GUESS_FLOOR_PPB, Violation, prove};
 pub use solve::Unreadable;
+pub use trial::trial;
 
 /// The name of the family in specifications.
 pub const NAME: &str = "longdoc";
@@ -124,15 +132,29 @@ fn attempt_once(
         .ok_or(Failed::Draw("set of constraints"))?;
     let early = trap::derive(&world, &questions, &constraints, &world.table)
         .ok_or(Failed::Draw("set of checks"))?;
-    let traps = trap::Traps {
-        world: &world,
-        plan,
-        questions: &questions,
-        constraints: &constraints,
-        truth: &early,
-    }
-    .draw(draw)
-    .ok_or(Failed::Draw("binding trap"))?;
+    let (traps, drawn) = match plan.layout {
+        Layout::Sentences => {
+            let traps = trap::Traps {
+                world: &world,
+                plan,
+                questions: &questions,
+                constraints: &constraints,
+                truth: &early,
+            };
+            (traps.draw(draw).ok_or(Failed::Draw("binding trap"))?, None)
+        }
+        Layout::Grouped => {
+            let disputes = dispute::Disputes {
+                world: &world,
+                plan,
+                questions: &questions,
+                constraints: &constraints,
+                truth: &early,
+            };
+            let mut drawn = disputes.draw(draw).ok_or(Failed::Draw("binding dispute"))?;
+            (std::mem::take(&mut drawn.traps), Some(drawn))
+        }
+    };
     let mut readings = vec![early.checks.clone()];
     for drafted in &traps {
         let mut checks = early.checks.clone();
@@ -147,11 +169,19 @@ fn attempt_once(
     }
     constrain::finish(&mut constraints, &readings, plan, draw).ok_or(Failed::Draw("artifact"))?;
 
-    let document = document::write(&world, plan, &traps, draw).ok_or(Failed::Draw("document"))?;
+    let conflicts = match &drawn {
+        Some(drawn) => document::Conflicts::Disputes(drawn),
+        None => document::Conflicts::Traps(&traps),
+    };
+    let document =
+        document::write(&world, plan, conflicts, draw).ok_or(Failed::Draw("document"))?;
     let roster: Vec<RosterEntry> =
         world.roster.iter().map(|name| RosterEntry { name: name.clone() }).collect();
-    let truth = solve::read(&document.statements, &roster, &world.schemas, None)
-        .map_err(Violation::from)?;
+    let truth =
+        solve::read(&document.statements, &roster, &world.schemas).map_err(Violation::from)?;
+    if truth.table != world.table {
+        return Err(Violation::Facts.into());
+    }
     let answers = questions.iter().map(|question| question.answer.clone()).collect::<Vec<_>>();
     let checks = witness::checks(&constraints, &world, &truth, &answers)
         .ok_or(Failed::Draw("set of checks"))?;
@@ -211,10 +241,20 @@ fn attempt_once(
     for drafted in &traps {
         let number = u16::try_from(key.traps.len() + 1).unwrap_or(u16::MAX);
         let trap = placed(drafted, &world, &key).ok_or(Failed::Draw("place for a trap"))?;
-        if trap.role == TrapRole::Binding {
-            let text =
-                caught(&world, plan, &task, &questions, &constraints, drafted, &trap, &key, draw)
-                    .ok_or(Failed::Draw("trapped witness"))?;
+        let told = |known: &Trap| (known.fact, known.kind) == (trap.fact, trap.kind);
+        if trap.role == TrapRole::Binding && !key.traps.iter().any(told) {
+            let text = caught(
+                &world,
+                plan,
+                &truth,
+                &key.document,
+                &questions,
+                &constraints,
+                drafted,
+                &trap,
+                draw,
+            )
+            .ok_or(Failed::Draw("trapped witness"))?;
             key.trapped.push(TrappedWitness { trap: number, text });
         }
         key.traps.push(trap);
@@ -229,12 +269,12 @@ fn attempt_once(
 fn caught(
     world: &world::World<'_>,
     plan: &Plan,
-    task: &Task,
+    truth: &solve::Reading,
+    document: &[DocParagraph],
     questions: &[question::Drafted],
     constraints: &[crate::types::Constraint],
     drafted: &trap::DraftedTrap,
     trap: &Trap,
-    key: &AnswerKey,
     draw: &mut Draw,
 ) -> Option<String> {
     let fall = solve::Fall {
@@ -242,7 +282,7 @@ fn caught(
         wrong: drafted.wrong,
         paragraph: *trap.wrong_paragraphs.first()?,
     };
-    let reading = solve::read(&key.document, &task.roster, &task.attributes, Some(fall)).ok()?;
+    let reading = truth.caught(fall);
     let derived = trap::derive(world, questions, constraints, &reading.table)?;
     let artifact = artifact(world, plan, questions, &reading, &derived, draw)?;
     witness::write(witness::Source {
@@ -251,7 +291,7 @@ fn caught(
         tokens: plan.witness_tokens,
         questions,
         constraints,
-        document: &key.document,
+        document,
         reading: &reading,
         derived: &derived,
         artifact: &artifact,
@@ -304,11 +344,11 @@ fn placed(drafted: &trap::DraftedTrap, world: &world::World<'_>, key: &AnswerKey
             };
             wrong |= namesake && prove::is_trap(statement, &trap, key);
             right |= match &statement.kind {
-                StatementKind::Absolute { fact, value, scope: Scope::Own, .. } => {
-                    *fact == trap.fact && *value == trap.right
+                StatementKind::Absolute { fact, value, standing } => {
+                    *fact == trap.fact && *value == trap.right && *standing != Standing::Wider
                 }
                 StatementKind::Relative { fact, .. } => *fact == trap.fact,
-                StatementKind::Authority { .. } => trap.kind == TrapKind::Superseded,
+                StatementKind::Rule(rule) => settles(*rule, &trap, key),
                 _ => false,
             };
         }
@@ -320,6 +360,22 @@ fn placed(drafted: &trap::DraftedTrap, world: &world::World<'_>, key: &AnswerKey
         }
     }
     Some(trap)
+}
+
+/// Whether a rule is one of those that settle what a trap is about.
+fn settles(rule: Rule, trap: &Trap, key: &AnswerKey) -> bool {
+    let stands = |wanted: Standing| {
+        let mut statements = key.document.iter().flat_map(|paragraph| &paragraph.statements);
+        statements.any(|statement| {
+            matches!(&statement.kind, StatementKind::Absolute { fact, value, standing }
+                if *fact == trap.fact && *value == trap.right && *standing == wanted)
+        })
+    };
+    match rule {
+        Rule::Over(..) => trap.kind == TrapKind::Superseded,
+        Rule::Holds(standing) => stands(standing),
+        Rule::Came { condition, came } => came && stands(Standing::If(condition)),
+    }
 }
 
 fn defined_in(name: &str, document: &[DocParagraph]) -> Option<u32> {
@@ -354,7 +410,8 @@ fn facts(world: &world::World<'_>, truth: &solve::Reading, document: &[DocParagr
     for (number, paragraph) in (1_u32..).zip(document) {
         for statement in &paragraph.statements {
             let (fact, stated) = match &statement.kind {
-                StatementKind::Absolute { fact, value, scope: Scope::Own, .. } => {
+                StatementKind::Absolute { standing: Standing::Wider, .. } => continue,
+                StatementKind::Absolute { fact, value, .. } => {
                     (fact, cell_of(value, &world.schemas[fact.attr.at()]))
                 }
                 StatementKind::Relative { fact, .. } => (fact, Some(truth.table.get(*fact))),

@@ -12,10 +12,10 @@ mod task;
 mod value;
 mod verdict;
 
-pub use constraint::{Check, Constraint, NumberSource};
+pub use constraint::{Check, Constraint, NumberRange, NumberSource, NumberTerm};
 pub use key::{
-    Alias, AnswerKey, Consequence, ConstraintKey, DocParagraph, Fact, FactRef, Gold, Scope,
-    Statement, StatementKind, Trap, TrapKind, TrapRole, TrappedWitness,
+    Alias, AnswerKey, Consequence, ConstraintKey, DocParagraph, Fact, FactRef, Gold, NamedBy,
+    Naming, Rule, Standing, Statement, StatementKind, Trap, TrapKind, TrapRole, TrappedWitness,
 };
 pub use query::{CompareOp, Filter, Measure, Order, Query, Selector};
 pub use schema::{AttributeSchema, ValueKind};

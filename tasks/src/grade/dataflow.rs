@@ -20,7 +20,7 @@ use crate::{
     check, number,
     query::{Cell, Evaluator, Table, value_of},
     types::{
-        Answer, AnswerStatus, Check, Constraint, ConstraintKey, DataflowOutcome, FactRef, Gold,
+        Answer, AttrId, AnswerStatus, Check, Constraint, ConstraintKey, DataflowOutcome, FactRef, Gold,
         NumberSource, Part, Value,
     },
 };
@@ -204,9 +204,14 @@ impl View<'_> {
                 let grounded = first.grounded && second.grounded;
                 Some((Check::Equation { a, b }, Follows { grounded }))
             }
-            Constraint::DigitSum { source, modulus, plus } => {
+            Constraint::Modular { source, modulus, plus } => {
                 let n = self.reduced(source, *modulus, *plus)?;
-                Some((Check::DigitSum(n), self.stepped(n, source)?))
+                Some((Check::ContainsNumber(n), self.stepped(n, source)?))
+            }
+            Constraint::Json { question, source, modulus, plus } => {
+                let n = self.reduced(source, *modulus, *plus)?;
+                let answer = vec![self.term(self.asked(*question)?)?];
+                Some((Check::Json { answer, n }, self.stepped(n, source)?))
             }
             Constraint::Acrostic { questions } => {
                 let mut letters = String::new();
@@ -260,20 +265,22 @@ impl View<'_> {
 
     /// `(n mod modulus) + plus`
     fn reduced(&self, source: &NumberSource, modulus: i64, plus: i64) -> Option<i64> {
-        let n = match (self.asked(source.question)?, source.attr) {
+        let of = |question: u16, attr: Option<AttrId>| match (self.asked(question)?, attr) {
             (Answer::Entity(entity), Some(attr)) => {
                 let fact = FactRef { entity: *entity, attr };
-                if !self.states(fact) {
-                    return None;
-                }
                 match self.table().get(fact) {
-                    Cell::Number(milli) => milli / 1000,
-                    Cell::Missing | Cell::Category(_) => return None,
+                    Cell::Number(milli) if self.states(fact) => Some(milli / 1000),
+                    _ => None,
                 }
             }
-            (Answer::Integer(n), None) => *n,
-            _ => return None,
+            (Answer::Integer(n), None) => Some(*n),
+            _ => None,
         };
+        let second = match &source.and {
+            Some(term) => Some(of(term.question, Some(term.attr))?),
+            None => None,
+        };
+        let n = source.combine(of(source.question, source.attr)?, second)?;
         n.checked_rem_euclid(modulus)?.checked_add(plus).filter(|n| *n < i64::from(u32::MAX))
     }
 
@@ -281,7 +288,8 @@ impl View<'_> {
     fn stepped(&self, n: i64, source: &NumberSource) -> Option<Follows> {
         self.worked_out(n.checked_mul(1000), || {
             let place = usize::from(source.question).checked_sub(1)?;
-            outline::source_basis(source, self.given(place)?, &self.basis(place)?)
+            let second = source.and.as_ref().and_then(|term| self.asked(term.question));
+            outline::source_basis(source, self.given(place)?, second, &self.basis(place)?)
         })
     }
 }

@@ -224,10 +224,13 @@ pub(super) fn answer_scale(task: &Task, query: &Query) -> i64 {
     let measure = match query {
         Query::Number { measure, .. }
         | Query::Total { measure, .. }
-        | Query::Gap { measure, .. } => measure,
-        Query::Which(_) | Query::Category { .. } | Query::Count(_) | Query::Compare { .. } => {
-            return 1;
-        }
+        | Query::Gap { measure, .. }
+        | Query::Sum { measure, .. } => measure,
+        Query::Which(_)
+        | Query::Category { .. }
+        | Query::Count(_)
+        | Query::Mode { .. }
+        | Query::Compare { .. } => return 1,
     };
     let first = match measure {
         Measure::Attr(attr) | Measure::Diff(attr, _) => Some(*attr),

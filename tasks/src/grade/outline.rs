@@ -92,7 +92,7 @@ pub(super) fn basis(query: &Query, evaluator: &Evaluator<'_>) -> Option<Basis> {
         Query::Total { filters, measure } => {
             evaluator.filtered(filters).ok()?.into_iter().for_each(|one| push(one, measure));
         }
-        Query::Gap { a, b, measure } => {
+        Query::Gap { a, b, measure } | Query::Sum { a, b, measure } => {
             push(evaluator.entity(a).ok()?, measure);
             push(evaluator.entity(b).ok()?, measure);
         }
@@ -142,23 +142,26 @@ impl<'a> Links<'a, '_> {
             Query::Which(selector)
             | Query::Number { of: selector, .. }
             | Query::Category { of: selector, .. } => self.selector(selector, 0),
-            Query::Count(filters) | Query::Total { filters, .. } => {
+            Query::Count(filters) | Query::Total { filters, .. } | Query::Mode { filters, .. } => {
                 if let Ok(kept) = self.evaluator.filtered(filters) {
                     self.filters(filters, &kept, 0);
                 }
             }
-            Query::Gap { a, b, .. } => {
+            Query::Gap { a, b, .. } | Query::Sum { a, b, .. } => {
                 self.selector(a, 0);
                 self.selector(b, 0);
             }
             Query::Compare { a, b, measure, order } => {
-                if let Answer::Entity(winner) = answer {
+                self.selector(a, 0);
+                self.selector(b, 0);
+                let passing = [a, b].map(|one| self.evaluator.entity(one));
+                if let (Answer::Entity(winner), [Ok(a), Ok(b)]) = (answer, passing) {
                     self.links.push(Link::Compare {
                         measure,
                         order: *order,
                         rank: 1,
                         winner: *winner,
-                        passing: vec![*a, *b],
+                        passing: vec![a, b],
                     });
                 }
             }
@@ -175,6 +178,7 @@ impl<'a> Links<'a, '_> {
         }
         match selector {
             Selector::Named(_) => {}
+            Selector::Nearest { to, .. } => self.selector(to, hops + 1),
             Selector::Only(filters) => self.filters(filters, &[entity], hops),
             Selector::Ranked { filters, measure, order, rank } => {
                 self.filters(filters, &[entity], hops);
@@ -196,6 +200,8 @@ impl<'a> Links<'a, '_> {
     fn filters(&mut self, filters: &'a [Filter], kept: &[EntityId], hops: u32) {
         for filter in filters {
             let other = match filter {
+                // No condition of a trace says it.
+                Filter::IsNot { .. } => continue,
                 Filter::SameAs { of, .. } | Filter::Relative { of, .. } => {
                     self.selector(of, hops + 1);
                     self.evaluator.entity(of).ok()
@@ -216,13 +222,18 @@ impl<'a> Links<'a, '_> {
     ) {
         let basis = |source: &NumberSource| {
             let place = usize::from(source.question).checked_sub(1)?;
-            source_basis(source, &key.gold.get(place)?.answer, bases.get(place)?)
+            let second = source.and.as_ref().and_then(|term| {
+                let place = usize::from(term.question).checked_sub(1)?;
+                key.gold.get(place).map(|gold| &gold.answer)
+            });
+            source_basis(source, &key.gold.get(place)?.answer, second, bases.get(place)?)
         };
         let numbers: [Option<(&NumberSource, i64)>; 2] = match (constraint, check) {
             (Constraint::NextPrime { source, .. }, Check::ContainsNumber(n)) => {
                 [Some((source, *n)), None]
             }
-            (Constraint::DigitSum { source, .. }, Check::DigitSum(n)) => [Some((source, *n)), None],
+            (Constraint::Modular { source, .. }, Check::ContainsNumber(n))
+            | (Constraint::Json { source, .. }, Check::Json { n, .. }) => [Some((source, *n)), None],
             (
                 Constraint::Equation { a: left, b: right, .. },
                 Check::Equation { a: first, b: second },
@@ -241,14 +252,20 @@ impl<'a> Links<'a, '_> {
 pub(super) fn source_basis(
     source: &NumberSource,
     answer: &Answer,
+    second: Option<&Answer>,
     numeric: &Basis,
 ) -> Option<Basis> {
-    match (source.attr, answer) {
+    let mut basis = match (source.attr, answer) {
         (Some(attr), Answer::Entity(entity)) => {
             let fact = FactRef { entity: *entity, attr };
-            Some(Basis { facts: vec![fact], entities: Vec::new() })
+            Basis { facts: vec![fact], entities: Vec::new() }
         }
-        (None, Answer::Integer(_)) => Some(numeric.clone()),
-        _ => None,
+        (None, Answer::Integer(_)) => numeric.clone(),
+        _ => return None,
+    };
+    if let Some(term) = &source.and {
+        let Some(Answer::Entity(entity)) = second else { return None };
+        basis.facts.push(FactRef { entity: *entity, attr: term.attr });
     }
+    Some(basis)
 }

@@ -9,7 +9,7 @@ use crate::{
 
 /// Most characters of an artifact under the grammar, by profile.
 const ARTIFACT_CHARS: [(Profile, u16); 4] =
-    [(Profile::Nano, 90), (Profile::Mini, 160), (Profile::Standard, 240), (Profile::Hard, 320)];
+    [(Profile::Nano, 90), (Profile::Mini, 240), (Profile::Standard, 400), (Profile::Hard, 480)];
 /// Most arguments of a compute step under the grammar.
 const MAX_GRAMMAR_ARGUMENTS: u16 = 24;
 /// Most steps that a filter or compare step may list under the grammar: with more, a trace at random
@@ -17,6 +17,8 @@ const MAX_GRAMMAR_ARGUMENTS: u16 = 24;
 pub(crate) const MAX_GRAMMAR_STEPS: u16 = 10;
 /// Punctuation that an artifact may hold besides letters, digits and spaces.
 const PUNCTUATION: &str = ",.;:'!?%$+=()&/-";
+/// What an artifact may hold besides where a constraint may ask for JSON.
+const JSON_PUNCTUATION: &str = "{}\"";
 
 /// A set of characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -319,10 +321,10 @@ impl<'a> Terms<'a> {
             .flat_map(|w| w.chars());
         let basic = "AZaz09".chars();
         let first = Class::of(basic.clone());
-        let class = Class::of(
-            basic.chain(PUNCTUATION.chars()).chain(" ".chars()).chain(names).chain(words),
-        );
         let profile = self.task.header.profile;
+        let json = if profile == Profile::Nano { "" } else { JSON_PUNCTUATION };
+        let marks = PUNCTUATION.chars().chain(json.chars()).chain(" ".chars());
+        let class = Class::of(basic.chain(marks).chain(names).chain(words));
         let most = ARTIFACT_CHARS.iter().find(|(of, _)| *of == profile).map_or(240, |(_, n)| *n);
         Node::terminal(
             "ARTIFACT",

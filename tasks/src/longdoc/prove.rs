@@ -11,8 +11,8 @@ use crate::{
     lint::{self, Fault},
     query::{Cell, Evaluator, cell_of},
     types::{
-        Answer, AnswerKey, Consequence, FactRef, FailureClass, Reason, Scope, StatementKind, Task,
-        TraceNeed, Trap, TrapKind, TrapRole, TrapStatus, Value,
+        Answer, AnswerKey, Consequence, FactRef, FailureClass, Reason, Standing, StatementKind,
+        Task, TraceNeed, Trap, TrapKind, TrapRole, TrapStatus, Value,
     },
 };
 
@@ -98,16 +98,20 @@ pub enum Violation {
 pub fn prove(task: &Task, key: &AnswerKey) -> Result<(), Violation> {
     shape(task, key)?;
     language(task)?;
-    let truth = solve::read(&key.document, &task.roster, &task.attributes, None)?;
+    let truth = solve::read(&key.document, &task.roster, &task.attributes)?;
     gold(task, key, &truth)?;
     facts(task, key, &truth)?;
     let grader = Grader::new(task, key);
     let mut binding = 0;
-    for (number, trap) in (1..).zip(&key.traps) {
-        prove_trap(number, trap, task, key)?;
+    for (number, trap) in (1_u16..).zip(&key.traps) {
+        prove_trap(number, trap, task, key, &truth)?;
         if trap.role == TrapRole::Binding {
             binding += 1;
-            trapped_witness(number, &grader, key)?;
+            let told = |known: &&Trap| (known.fact, known.kind) == (trap.fact, trap.kind);
+            let first = key.traps.iter().position(|known| told(&known));
+            if first == Some(usize::from(number) - 1) {
+                trapped_witness(number, &grader, key)?;
+            }
         }
     }
     if binding == 0 {
@@ -176,7 +180,13 @@ fn facts(task: &Task, key: &AnswerKey, truth: &Reading) -> Result<(), Violation>
 }
 
 /// A caught reader derives exactly what the key says.
-fn prove_trap(number: u16, trap: &Trap, task: &Task, key: &AnswerKey) -> Result<(), Violation> {
+fn prove_trap(
+    number: u16,
+    trap: &Trap,
+    task: &Task,
+    key: &AnswerKey,
+    truth: &Reading,
+) -> Result<(), Violation> {
     let place = Violation::TrapPlace { trap: number };
     let paragraph = *trap.wrong_paragraphs.first().ok_or(place.clone())?;
     let all = trap.wrong_paragraphs.iter().all(|at| holds_trap(*at, trap, key));
@@ -186,7 +196,7 @@ fn prove_trap(number: u16, trap: &Trap, task: &Task, key: &AnswerKey) -> Result<
     let schema = task.attributes.get(trap.fact.attr.at()).ok_or(place.clone())?;
     let wrong = cell_of(&trap.wrong, schema).ok_or(place)?;
     let fall = Fall { fact: trap.fact, wrong, paragraph };
-    let caught = solve::read(&key.document, &task.roster, &task.attributes, Some(fall))?;
+    let caught = truth.caught(fall);
     let evaluator = Evaluator { table: &caught.table, attributes: &task.attributes };
     let path = Violation::TrapPath { trap: number };
     let mut found = 0;
@@ -232,20 +242,21 @@ fn holds_trap(paragraph: u32, trap: &Trap, key: &AnswerKey) -> bool {
 /// Whether a statement is the one that a trap tempts with.
 pub(super) fn is_trap(statement: &crate::types::Statement, trap: &Trap, key: &AnswerKey) -> bool {
     match (&statement.kind, trap.kind) {
-        (StatementKind::Absolute { fact, value, scope: Scope::Own, .. }, TrapKind::Superseded) => {
+        (
+            StatementKind::Absolute { fact, value, standing },
+            TrapKind::Superseded | TrapKind::OutsideFilter | TrapKind::ConditionalCorrection,
+        ) => *fact == trap.fact && *value == trap.wrong && *standing != Standing::Wider,
+        (StatementKind::Absolute { fact, value, .. }, TrapKind::Scope) => {
             *fact == trap.fact && *value == trap.wrong
         }
-        (StatementKind::Absolute { fact, value, scope: Scope::Other, .. }, TrapKind::Scope) => {
-            *fact == trap.fact && *value == trap.wrong
-        }
-        (StatementKind::Absolute { fact, value, scope: Scope::Own, .. }, TrapKind::Unit) => {
+        (StatementKind::Absolute { fact, value, standing }, TrapKind::Unit) => {
             *fact == trap.fact
                 && *value == trap.right
+                && *standing != Standing::Wider
                 && statement.printed.as_ref() == Some(&trap.wrong)
         }
         (
-            StatementKind::Absolute { fact, scope: Scope::Own, .. }
-            | StatementKind::Relative { fact, .. },
+            StatementKind::Absolute { fact, .. } | StatementKind::Relative { fact, .. },
             TrapKind::Homonym,
         ) => {
             fact.entity != trap.fact.entity

@@ -7,7 +7,12 @@ use crate::{
     types::{Constraint, ConstraintText, Question, RosterEntry, Task, TaskHeader},
 };
 
-use super::{Failed, constrain, example, plan::Plan, question::Drafted, world::World};
+use super::{
+    Failed, constrain, example,
+    plan::{Layout, Plan},
+    question::Drafted,
+    world::World,
+};
 
 const LONG_PREAMBLE: &str = "Read the document, answer every question, and write one artifact: a \
 single line of text that satisfies all constraints. Facts are scattered over the document, and \
@@ -26,7 +31,8 @@ pub(super) fn task(
 ) -> Result<Task, Failed> {
     let mut texts = Vec::with_capacity(constraints.len());
     for constraint in constraints {
-        let text = constrain::wording(constraint, world, draw)
+        let plain = plan.layout == Layout::Sentences;
+        let text = constrain::wording(constraint, world, plain, draw)
             .ok_or(Failed::Draw("wording of a constraint"))?;
         texts.push(ConstraintText(text));
     }

@@ -1,20 +1,14 @@
 //! Traps: one wrong value each, that a careless reader would take for a fact, and all that follows
-//! from it.
+//! from it. Short documents draw theirs here, one sentence each; long ones have disputes
+//! ([`super::dispute`]).
 
 use crate::{
     draw::Draw,
     query::{Cell, Evaluator, Table},
-    types::{
-        Answer, Check, Consequence, Constraint, EntityId, FactRef, TrapKind, TrapRole, ValueKind,
-    },
+    types::{Answer, Check, Consequence, Constraint, EntityId, FactRef, TrapKind, TrapRole},
 };
 
-use super::{
-    constrain,
-    plan::{Layout, Plan},
-    question::Drafted,
-    world::World,
-};
+use super::{constrain, plan::Plan, question::Drafted, world::World};
 
 /// Candidates tried for one trap.
 const TRIES: u32 = 24;
@@ -31,8 +25,6 @@ pub(super) struct DraftedTrap {
     pub(super) wrong: Cell,
     /// The similarly named entity of a homonym.
     pub(super) other: Option<EntityId>,
-    /// Which of the attribute's unit forms the value is printed in.
-    pub(super) unit_form: Option<usize>,
     pub(super) consequences: Vec<Consequence>,
 }
 
@@ -123,28 +115,13 @@ impl Traps<'_, '_> {
             return None;
         }
         let right = self.world.table.get(fact);
-        let stated = self.world.parent(fact).is_none();
         let attribute = self.world.attribute(fact.attr);
-        let mut other = None;
-        let mut unit_form = None;
         let wrong = match kind {
-            TrapKind::Superseded if stated => self.fresh(fact, draw)?,
-            TrapKind::PlantedInstruction => self.fresh(fact, draw)?,
+            TrapKind::Superseded => self.world.plausible(fact, self.plan, draw)?,
             TrapKind::Scope if !attribute.wider.is_empty() => {
                 let Cell::Number(milli) = right else { return None };
                 let wider = milli / 1000 * draw.range(WIDER_PERCENT.0, WIDER_PERCENT.1) / 100;
                 Cell::Number(wider * 1000)
-            }
-            TrapKind::Unit if stated && !attribute.unit_forms.is_empty() => {
-                let Cell::Number(milli) = right else { return None };
-                let at = draw.index(attribute.unit_forms.len());
-                unit_form = Some(at);
-                Cell::Number(milli.checked_mul(attribute.unit_forms.get(at)?.factor)?)
-            }
-            TrapKind::Homonym => {
-                let namesake = self.namesake(fact.entity)?;
-                other = Some(namesake);
-                self.world.table.get(FactRef { entity: namesake, attr: fact.attr })
             }
             _ => return None,
         };
@@ -167,8 +144,7 @@ impl Traps<'_, '_> {
             fact,
             right,
             wrong,
-            other,
-            unit_form,
+            other: None,
             consequences,
         })
     }
@@ -185,49 +161,12 @@ impl Traps<'_, '_> {
         for constraint in self.constraints {
             facts.extend(constrain::support_of(constraint, &self.truth.answers));
         }
-        // In a short document, the losers matter as much as the winner.
-        if self.plan.layout == Layout::Sentences
-            && let Some(attr) = draw.pick(&facts).map(|fact| fact.attr)
+        // The losers matter as much as the winner.
+        if let Some(attr) = draw.pick(&facts).map(|fact| fact.attr)
             && draw.chance(1, 3)
         {
             facts.extend(self.world.entities().map(|entity| FactRef { entity, attr }));
         }
-        let mut fact = *draw.pick(&facts)?;
-        // Half of the time somewhere up the chain that the fact hangs on.
-        while let Some(parent) = self.world.parent(fact) {
-            if draw.chance(1, 2) {
-                break;
-            }
-            fact.entity = parent;
-        }
-        Some(fact)
-    }
-
-    /// A value that no entity has under this attribute.
-    fn fresh(&self, fact: FactRef, draw: &mut Draw) -> Option<Cell> {
-        let known: Vec<Cell> = self
-            .world
-            .entities()
-            .map(|entity| self.world.table.get(FactRef { entity, attr: fact.attr }))
-            .collect();
-        let category = self.world.schemas[fact.attr.at()].kind == ValueKind::Category;
-        for _ in 0..TRIES {
-            let cell = self.world.value(fact.attr, self.plan, draw);
-            let taken = if category && self.plan.layout == Layout::Grouped {
-                cell == self.world.table.get(fact)
-            } else {
-                known.contains(&cell)
-            };
-            if !taken {
-                return Some(cell);
-            }
-        }
-        None
-    }
-
-    /// Another entity with the same first word.
-    fn namesake(&self, entity: EntityId) -> Option<EntityId> {
-        let first = |entity: EntityId| self.world.name(entity).split(' ').next().unwrap_or("");
-        self.world.entities().find(|other| *other != entity && first(*other) == first(entity))
+        draw.pick(&facts).copied()
     }
 }

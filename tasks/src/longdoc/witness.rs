@@ -274,7 +274,7 @@ impl Trace<'_, '_> {
             }
             Query::Count(filters) => {
                 let text = result(evaluator)?;
-                let attr = filters.iter().find_map(weigh::tested)?;
+                let attr = filters.first().and_then(weigh::tested)?;
                 let mut steps = Vec::new();
                 for entity in evaluator.filtered(filters).ok()? {
                     steps.push(self.fact(FactRef { entity, attr })?);
@@ -299,6 +299,14 @@ impl Trace<'_, '_> {
                 }
                 self.compute("abs_diff", &steps, &text)?;
             }
+            Query::Sum { a, b, measure } => {
+                let text = result(evaluator)?;
+                let mut steps = Vec::new();
+                for selector in [a, b] {
+                    steps.extend(self.all(evaluator.entity(selector).ok()?, measure)?);
+                }
+                self.compute("add", &steps, &text)?;
+            }
             _ => {}
         }
         Some(())
@@ -320,15 +328,16 @@ impl Trace<'_, '_> {
             Constraint::NextPrime { source, modulus, plus } => {
                 let (step, n) =
                     self.reduced(source, *modulus, *plus, questions, answers, evaluator)?;
-                self.compute("next_prime", &[step], &number::next_prime(n).to_string())?;
+                self.compute("next_prime", &[step], &number::grouped(number::next_prime(n)))?;
             }
-            Constraint::DigitSum { source, modulus, plus } => {
+            Constraint::Modular { source, modulus, plus }
+            | Constraint::Json { source, modulus, plus, .. } => {
                 self.reduced(source, *modulus, *plus, questions, answers, evaluator)?;
             }
             Constraint::Equation { a, b, modulus, plus } => {
                 let (left, m) = self.reduced(a, *modulus, *plus, questions, answers, evaluator)?;
                 let (right, n) = self.reduced(b, *modulus, *plus, questions, answers, evaluator)?;
-                self.compute("add", &[left, right], &(m + n).to_string())?;
+                self.compute("add", &[left, right], &number::grouped(m + n))?;
             }
             _ => {}
         }
@@ -346,15 +355,39 @@ impl Trace<'_, '_> {
         evaluator: &Evaluator<'_>,
     ) -> Option<(String, i64)> {
         let n = constrain::source_number(source, answers, &self.reading.table)?;
-        let step = match (source.attr, answers.get(usize::from(source.question) - 1)?) {
+        let answer = |question: u16| answers.get(usize::from(question).checked_sub(1)?);
+        let mut step = match (source.attr, answer(source.question)?) {
             (Some(attr), Answer::Entity(entity)) => self.fact(FactRef { entity: *entity, attr })?,
-            _ => {
-                self.numeric(&questions.get(usize::from(source.question) - 1)?.query, n, evaluator)?
+            (_, Answer::Integer(own)) => {
+                let question = questions.get(usize::from(source.question) - 1)?;
+                self.numeric(&question.query, *own, evaluator)?
             }
+            _ => return None,
         };
+        let second = match &source.and {
+            Some(term) => match answer(term.question)? {
+                Answer::Entity(entity) => {
+                    let fact = FactRef { entity: *entity, attr: term.attr };
+                    let value = self.reading.table.number(fact.entity, fact.attr)? / 1000;
+                    Some((self.fact(fact)?, value))
+                }
+                _ => return None,
+            },
+            None => None,
+        };
+        let product = n - second.as_ref().map_or(0, |(_, value)| *value);
+        if source.times != 1 {
+            let times = number::grouped(source.times);
+            step = self.compute("mul", &[step, times], &number::grouped(product))?;
+        }
+        if let Some((other, _)) = second {
+            step = self.compute("add", &[step, other], &number::grouped(n))?;
+        }
         let rest = n.rem_euclid(modulus);
-        let step = self.compute("mod", &[step, modulus.to_string()], &rest.to_string())?;
-        let step = self.compute("add", &[step, plus.to_string()], &(rest + plus).to_string())?;
+        let modulus = number::grouped(modulus);
+        let step = self.compute("mod", &[step, modulus], &number::grouped(rest))?;
+        let sum = number::grouped(rest + plus);
+        let step = self.compute("add", &[step, number::grouped(plus)], &sum)?;
         Some((step, rest + plus))
     }
 

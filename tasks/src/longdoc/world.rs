@@ -9,8 +9,15 @@ use crate::{
     types::{AttrId, AttributeSchema, EntityId, FactRef, ValueKind},
 };
 
-use super::plan::{Layout, Plan};
+use super::{
+    plan::{Layout, Plan},
+    plausible::{ABSOLUTE, entity_bytes},
+};
 
+/// Fewest entities of a document that is cut to a size.
+const MIN_FITTING: usize = 10;
+/// One in so many names shares its first word with another.
+const NAMESAKES: usize = 7;
 /// Tries for a value that no other entity has.
 const DISTINCT_TRIES: u32 = 40;
 
@@ -32,12 +39,18 @@ pub(super) struct World<'a> {
 
 impl<'a> World<'a> {
     pub(super) fn draw(domain: &'a Domain, plan: &Plan, draw: &mut Draw) -> Self {
-        let count = usize::try_from(draw.range(plan.entities.0, plan.entities.1)).unwrap_or(3);
-        let roster = names(domain, count, draw);
         let groups: Vec<usize> = match plan.layout {
             Layout::Sentences => Vec::new(),
             Layout::Grouped => (0..domain.groups.len().min(plan.groups)).collect(),
         };
+        let most = usize::try_from(plan.entities.1).unwrap_or(usize::MAX);
+        let count = usize::try_from(draw.range(plan.entities.0, plan.entities.1)).unwrap_or(3);
+        let fitting = match plan.entity_bytes {
+            Some(bytes) => bytes / entity_bytes(domain, &groups).max(1),
+            None => most,
+        };
+        let count = count.min(fitting.max(MIN_FITTING));
+        let roster = names(domain, count, draw);
         let attrs: Vec<u16> = match plan.layout {
             Layout::Sentences => {
                 let wanted = draw.range(plan.attributes.0, plan.attributes.1);
@@ -67,8 +80,10 @@ impl<'a> World<'a> {
             groups,
             parents: vec![None; size],
         };
-        for at in 0..world.attrs.len() {
-            world.fill(AttrId(u16::try_from(at).unwrap_or(0)), plan, draw);
+        for joint in &domain.joint {
+            if joint.iter().any(|place| world.attr_of(*place).is_some()) {
+                world.fill(joint, plan, draw);
+            }
         }
         if plan.layout == Layout::Grouped {
             world.link(plan, draw);
@@ -132,21 +147,91 @@ impl<'a> World<'a> {
         table
     }
 
-    fn fill(&mut self, attr: AttrId, plan: &Plan, draw: &mut Draw) {
-        let mut used: Vec<Cell> = Vec::new();
+    /// Draws attributes that hang together, entity by entity, so that numbers tell entities apart.
+    fn fill(&mut self, joint: &[u16], plan: &Plan, draw: &mut Draw) {
+        let ids: Vec<Option<AttrId>> = joint.iter().map(|place| self.attr_of(*place)).collect();
+        let mut row: Vec<Cell> = Vec::with_capacity(joint.len());
         for entity in self.entities() {
-            let mut cell = self.value(attr, plan, draw);
-            let distinct =
-                self.schemas[attr.at()].kind.is_number() || plan.layout == Layout::Sentences;
-            for _ in 0..DISTINCT_TRIES {
-                if !distinct || !used.contains(&cell) {
+            for _ in 0..=DISTINCT_TRIES {
+                row.clear();
+                for place in joint {
+                    let attribute = &self.domain.attributes[usize::from(*place)];
+                    let cell = value(attribute, plan, draw, |input| {
+                        let at = joint.iter().position(|known| *known == input);
+                        at.and_then(|at| row.get(at)).copied().unwrap_or(Cell::Missing)
+                    });
+                    row.push(cell);
+                }
+                let known = |attr: AttrId, cell: Cell| {
+                    (self.schemas[attr.at()].kind.is_number() || plan.layout == Layout::Sentences)
+                        && (0..entity.0).any(|other| {
+                            self.table.get(FactRef { entity: EntityId(other), attr }) == cell
+                        })
+                };
+                let mut cells = ids.iter().zip(&row);
+                if !cells.any(|(id, cell)| id.is_some_and(|attr| known(attr, *cell))) {
                     break;
                 }
-                cell = self.value(attr, plan, draw);
             }
-            used.push(cell);
-            self.table.set(FactRef { entity, attr }, cell);
+            for (id, cell) in ids.iter().zip(&row) {
+                if let Some(attr) = *id {
+                    self.table.set(FactRef { entity, attr }, *cell);
+                }
+            }
         }
+    }
+
+    /// Whether a wrong value for the attribute would contradict others in the document: it is
+    /// computed from them, or they from it. No trap may touch it, and no chain an exact one.
+    pub(super) fn tied(&self, attr: AttrId) -> bool {
+        let attribute = self.attribute(attr);
+        attribute.exact
+            || attribute.feeds.iter().any(|place| {
+                self.domain.attributes[usize::from(*place)].exact && self.attr_of(*place).is_some()
+            })
+    }
+
+    /// Another value that this entity could have for this attribute, given all its others; in
+    /// numbers, and in documents of single sentences, one that no entity has. `None` where the
+    /// others leave none, or none is found in a few draws.
+    pub(super) fn plausible(&self, fact: FactRef, plan: &Plan, draw: &mut Draw) -> Option<Cell> {
+        if self.tied(fact.attr) {
+            return None;
+        }
+        let attribute = self.attribute(fact.attr);
+        let own = |place: u16| {
+            let attr = self.attr_of(place)?;
+            Some(self.table.get(FactRef { entity: fact.entity, attr }))
+        };
+        let alone = attribute.schema.kind.is_number() || plan.layout == Layout::Sentences;
+        for _ in 0..DISTINCT_TRIES {
+            let cell = value(attribute, plan, draw, |input| own(input).unwrap_or(Cell::Missing));
+            let taken = if alone {
+                self.entities()
+                    .any(|entity| self.table.get(FactRef { entity, attr: fact.attr }) == cell)
+            } else {
+                self.table.get(fact) == cell
+            };
+            let Cell::Number(milli) = cell else {
+                if taken {
+                    continue;
+                }
+                return Some(cell);
+            };
+            // What hangs on it must still be possible.
+            let fits = attribute.feeds.iter().all(|place| {
+                let fed = &self.domain.attributes[usize::from(*place)];
+                let (Some(rule), Some(Cell::Number(now))) = (&fed.rule, own(*place)) else {
+                    return true;
+                };
+                let (low, high) = rule.range((fed.min, fed.max), fed.step, |_| milli);
+                (low..=high).contains(&now)
+            });
+            if !taken && fits {
+                return Some(cell);
+            }
+        }
+        None
     }
 
     /// A random attribute among those of a wanted kind.
@@ -158,21 +243,6 @@ impl<'a> World<'a> {
         let fitting: Vec<AttrId> =
             self.attr_ids().filter(|attr| wanted(self.schemas[attr.at()].kind)).collect();
         draw.pick(&fitting).copied()
-    }
-
-    /// A random value of an attribute.
-    pub(super) fn value(&self, attr: AttrId, plan: &Plan, draw: &mut Draw) -> Cell {
-        let attribute = self.attribute(attr);
-        if attribute.schema.kind == ValueKind::Category {
-            let at = draw.index(attribute.schema.vocabulary.len());
-            return Cell::Category(u16::try_from(at).unwrap_or(0));
-        }
-        // Years stay years, and an attribute beyond the cap keeps its own range.
-        let cap = plan.max_number.saturating_mul(1000);
-        let capped = attribute.schema.kind != ValueKind::Year && cap > attribute.min;
-        let high = if capped { attribute.max.min(cap) } else { attribute.max };
-        let steps = (high - attribute.min) / attribute.step;
-        Cell::Number(attribute.min + draw.range(0, steps) * attribute.step)
     }
 
     /// Chooses, for each group, which entities are stated absolutely, and a reference for each of
@@ -187,7 +257,7 @@ impl<'a> World<'a> {
             let attrs: Vec<AttrId> =
                 group.attributes.iter().filter_map(|place| self.attr_of(*place)).collect();
             let order = draw.sample(count, count);
-            let roots = count.div_ceil(4);
+            let roots = count.div_ceil(ABSOLUTE);
             let mut depths = vec![0_u32; count];
             for (at, entity) in order.iter().enumerate().skip(roots) {
                 let eligible: Vec<usize> =
@@ -209,6 +279,36 @@ impl<'a> World<'a> {
     }
 }
 
+/// A random value of an attribute, given those that its rule reads; in its own range where one of
+/// them is missing.
+fn value(attribute: &Attribute, plan: &Plan, draw: &mut Draw, input: impl Fn(u16) -> Cell) -> Cell {
+    if attribute.schema.kind == ValueKind::Category {
+        let at = draw.index(attribute.schema.vocabulary.len());
+        return Cell::Category(u16::try_from(at).unwrap_or(0));
+    }
+    let (mut low, mut high) = (attribute.min, attribute.max);
+    if let Some(rule) = &attribute.rule {
+        let mut missing = false;
+        let range = rule.range((low, high), attribute.step, |place| match input(place) {
+            Cell::Number(milli) => milli,
+            Cell::Missing | Cell::Category(_) => {
+                missing = true;
+                0
+            }
+        });
+        if !missing {
+            (low, high) = range;
+        }
+    }
+    // Years stay years, and an attribute beyond the cap keeps its own range.
+    let cap = plan.max_number.saturating_mul(1000);
+    if attribute.schema.kind != ValueKind::Year && cap > low && !attribute.exact {
+        high = high.min(cap);
+    }
+    let steps = (high - low) / attribute.step;
+    Cell::Number(low + draw.range(0, steps) * attribute.step)
+}
+
 fn id(at: usize) -> EntityId {
     EntityId(u16::try_from(at).unwrap_or(u16::MAX))
 }
@@ -228,21 +328,25 @@ pub(super) fn cell_text(cell: Cell, schema: &AttributeSchema) -> String {
     }
 }
 
-/// Different two-word names in alphabetical order; the last two drawn share their first word, so
-/// that a homonym is always at hand.
+/// Different two-word names in alphabetical order. In longer rosters every [`NAMESAKES`]-th name
+/// shares its first word with another, so that a homonym is at hand.
 fn names(domain: &Domain, count: usize, draw: &mut Draw) -> Vec<String> {
     let first = draw.sample(domain.first.len(), count);
     let second = draw.sample(domain.second.len(), count);
-    let mut names: Vec<String> = (0..count)
-        .map(|at| {
-            let family = if count > 4 && at + 1 == count { at.saturating_sub(1) } else { at };
-            let (a, b) = (first.get(family), second.get(at));
-            match (a, b) {
-                (Some(a), Some(b)) => format!("{} {}", domain.first[*a], domain.second[*b]),
-                _ => format!("Company {at}"),
-            }
-        })
-        .collect();
+    let part = |parts: &[String], order: &[usize], at: usize| -> String {
+        let place = order.get(at % order.len().max(1)).copied().unwrap_or(0);
+        parts.get(place).cloned().unwrap_or_default()
+    };
+    let own = count - count / NAMESAKES;
+    let mut names: Vec<String> = Vec::with_capacity(count);
+    for at in 0..count {
+        let head = part(&domain.first, &first, if at < own { at } else { at - own });
+        // A second word that this first word does not have yet; the reader sees to it that a
+        // domain has names enough.
+        let tails = (0..domain.second.len()).map(|step| part(&domain.second, &second, at + step));
+        let mut made = tails.map(|tail| format!("{head} {tail}"));
+        names.extend(made.find(|name| !names.contains(name)));
+    }
     names.sort();
     names
 }

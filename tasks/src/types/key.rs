@@ -41,14 +41,40 @@ pub struct Alias {
     pub defined_in: Option<u32>,
 }
 
-/// Which part of an entity a figure covers.
+/// What a statement says about its own standing: which of several statements about one fact holds
+/// is decided by the [`Rule`]s of the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// What the questions ask about.
-    Own,
-    /// A wider or narrower unit that they do not (a group with its subsidiaries, one branch).
-    Other,
+pub enum Standing {
+    /// It stands for itself.
+    Plain,
+    /// It is attributed to the source of this number.
+    Source(u8),
+    /// Its figure covers the extent of this number: subsidiaries counted, branches left out.
+    Extent(u8),
+    /// It is of the date of this number.
+    AsOf(u8),
+    /// It holds only if the condition of this number came about.
+    If(u8),
+    /// Its figure covers a wider unit, which the document sets apart from the entity itself.
+    Wider,
+}
+
+/// A rule by which a document settles its own differences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// Where statements of these two standings differ, the first holds.
+    Over(Standing, Standing),
+    /// Where statements differ, the one of this standing holds: a source, an extent or a date.
+    Holds(Standing),
+    /// Whether a condition came about: what hangs on one that did not holds nowhere.
+    Came {
+        /// Its number.
+        condition: u8,
+        /// Whether it did.
+        came: bool,
+    },
 }
 
 /// What a sentence of the document says.
@@ -61,10 +87,8 @@ pub enum StatementKind {
         fact: FactRef,
         /// As stated, converted to the attribute's unit.
         value: Value,
-        /// What it covers.
-        scope: Scope,
-        /// Index of the source it is attributed to, `None` where it stands for itself.
-        source: Option<u8>,
+        /// On what authority, of what extent or date, under which condition.
+        standing: Standing,
     },
     /// `attr` of `entity` is that of `reference` plus `delta`.
     Relative {
@@ -75,13 +99,8 @@ pub enum StatementKind {
         /// Signed: an integer for integer attributes, thousandths for decimals.
         delta: Value,
     },
-    /// Where the two sources differ, `strong` holds.
-    Authority {
-        /// Index of the source that holds; `None` for statements without a source.
-        strong: Option<u8>,
-        /// Index of the source that yields; `None` for statements without a source.
-        weak: Option<u8>,
-    },
+    /// How the document's own differences are settled.
+    Rule(Rule),
     /// Introduces an alias.
     AliasOf {
         /// Who.
@@ -89,7 +108,14 @@ pub enum StatementKind {
         /// The other name.
         alias: String,
     },
-    /// Asks the reader to report a value that the document does not support.
+    /// Gives a rounded figure; it settles nothing.
+    Hedged {
+        /// Whose and which.
+        fact: FactRef,
+        /// As rounded.
+        about: Value,
+    },
+    /// Asks the reader to report a value; it is no evidence, whether the value is true or not.
     Instruction {
         /// Whose and which.
         fact: FactRef,
@@ -100,13 +126,39 @@ pub enum StatementKind {
     Nothing,
 }
 
+/// How a statement names its entity, other than by its canonical name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Naming {
+    /// As written, in mid-sentence: `VL`, `Vlot Link`, `the company led by Ada Brandt`.
+    pub text: String,
+    /// What leads from the words to the entity.
+    pub by: NamedBy,
+}
+
+/// What leads from the words of a [`Naming`] to an entity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamedBy {
+    /// An alias that the document introduces.
+    Alias,
+    /// A canonical name with two neighbouring letters swapped.
+    Typo,
+    /// The one entity whose attribute has this category.
+    Clue {
+        /// A category attribute.
+        attr: AttrId,
+        /// Canonical spelling.
+        value: String,
+    },
+}
+
 /// A statement together with how it names its entity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
     /// What it says.
     pub kind: StatementKind,
-    /// The name under which its entity stands in the text; `None` for the canonical one.
-    pub named: Option<String>,
+    /// The words by which the text names its entity; `None` for the canonical name.
+    pub named: Option<Naming>,
     /// The number as printed, where it stands in another unit than the attribute's.
     pub printed: Option<Value>,
 }
@@ -126,12 +178,16 @@ pub enum TrapKind {
     Superseded,
     /// Reading the number in the wrong unit.
     Unit,
-    /// Taking the figure of a wider or narrower scope.
+    /// Taking the figure of another extent or date.
     Scope,
     /// Taking the value of another entity with a similar name.
     Homonym,
     /// Obeying an instruction planted in the document.
     PlantedInstruction,
+    /// Taking in an entity that the question's own condition leaves out.
+    OutsideFilter,
+    /// Taking a correction whose condition did not come about.
+    ConditionalCorrection,
 }
 
 /// Whether falling in changes anything.
@@ -237,7 +293,7 @@ pub struct AnswerKey {
     pub document: Vec<DocParagraph>,
     /// A whole completion that passes.
     pub witness: String,
-    /// One for each binding trap.
+    /// For each disputed fact, one for each kind of binding trap on it.
     pub trapped: Vec<TrappedWitness>,
     /// Upper bound on the chance that a random text under the task's grammar passes, in parts per
     /// billion, rounded up.

@@ -63,6 +63,9 @@ impl Attribute {
     }
 }
 
+/// What domains share.
+const COMMON: &str = include_str!("../../domains/common/wordings.toml");
+
 /// A domain file.
 #[derive(Debug, Clone)]
 pub(crate) struct Words {
@@ -79,7 +82,27 @@ pub(crate) fn strings(value: Option<&Value>) -> Vec<String> {
 
 impl Words {
     pub(crate) fn read(text: &str) -> Self {
-        let table: Table = text.parse().expect("the domain file is TOML");
+        let mut table: Table = text.parse().expect("the domain file is TOML");
+        let noun = |key: &str| table[key].as_str().expect("a noun").to_owned();
+        let shared: Table = COMMON
+            .replace("{noun}", &noun("entity"))
+            .replace("{nouns}", &noun("entities"))
+            .parse()
+            .expect("the shared wordings are TOML");
+        for (section, wordings) in shared {
+            match (table.get_mut(&section).and_then(Value::as_table_mut), wordings) {
+                // Of the sources, a domain may give some parts only.
+                (Some(own), Value::Table(wordings)) if section == "sources" => {
+                    for (key, value) in wordings {
+                        own.entry(key).or_insert(value);
+                    }
+                }
+                (Some(_), _) => {}
+                (None, wordings) => {
+                    table.insert(section, wordings);
+                }
+            }
+        }
         let raws: Vec<Table> = table["attributes"]
             .as_array()
             .expect("attributes")
@@ -99,6 +122,7 @@ impl Words {
                     None => Table::new(),
                 };
                 merged.extend(raw.clone());
+                share(&mut merged, &table);
                 attribute(&merged)
             })
             .collect();
@@ -123,6 +147,31 @@ impl Words {
         at.and_then(Value::as_array)
             .map(|list| list.iter().filter_map(Value::as_table).cloned().collect())
             .unwrap_or_default()
+    }
+}
+
+/// Adds the wordings that all attributes share.
+fn share(raw: &mut Table, words: &Table) {
+    if raw.get("shared").and_then(Value::as_bool) == Some(false) {
+        return;
+    }
+    let text = |key: &str| raw.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (kind, of, measure) = (text("kind"), text("of"), text("measure"));
+    let capital = of[..1].to_uppercase() + &of[1..];
+    let number = kind == "integer" || kind == "decimal";
+    let lists: &[&str] =
+        if number { &["plain", "more", "less", "more_next", "less_next"] } else { &["words"] };
+    for key in lists {
+        let target = if number { key } else { "plain" };
+        let Some(Value::Array(list)) = raw.get_mut(target) else { continue };
+        for text in strings(words["shared"].get(*key)) {
+            let mut text =
+                text.replace("{of}", &of).replace("{Of}", &capital).replace("{measure}", &measure);
+            if kind == "year" {
+                text = text.replace("{value}", "{amount}");
+            }
+            list.push(Value::String(text));
+        }
     }
 }
 
@@ -179,8 +228,9 @@ pub(crate) fn number(text: &str, kind: &str) -> Option<i64> {
         }
         "decimal" => {
             let (whole, tenth) = text.split_once('.')?;
-            (digits(whole) && digits(tenth) && tenth.len() == 1).then(|| {
-                Some(whole.parse::<i64>().ok()? * 1000 + tenth.parse::<i64>().ok()? * 100)
+            (digits(whole) && digits(tenth) && tenth.len() <= 3).then(|| {
+                let milli = format!("{tenth:0<3}").parse::<i64>().ok()?;
+                Some(whole.parse::<i64>().ok()? * 1000 + milli)
             })?
         }
         "integer" => {

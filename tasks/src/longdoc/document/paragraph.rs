@@ -1,129 +1,119 @@
-//! Paragraphs about facts: one sentence, a group of them, differences, and what a trap adds.
+//! Paragraphs about undisputed facts: one sentence, a group of them, differences, tables, rounded
+//! figures.
 
-use super::{Draft, Writer, statement};
+use super::{Draft, capitalised, push_name, section::Writer};
 use crate::{
-    domain::{Slot, Template, with_article},
+    domain::{Slot, with_article},
     draw::Draw,
-    longdoc::{phrase::Phrases, plan::Layout, trap::DraftedTrap},
+    longdoc::{phrase::Phrases, words},
     number,
     query::{Cell, value_of},
     types::{
-        AttrId, EntityId, FactRef, Scope, Statement, StatementKind, TrapKind, Value, ValueKind,
+        AttrId, EntityId, FactRef, NamedBy, Naming, Standing, Statement, StatementKind, Value,
+        ValueKind,
     },
 };
 
+/// From this number on, whole numbers may be written in thousands.
+const FROM_THOUSANDS_MILLI: i64 = 2_000_000;
+/// Digits that a rounded figure keeps.
+const ROUNDED_DIGITS: u32 = 2;
+
 impl Writer<'_, '_> {
     /// How a paragraph about figures names its entity: half of the time by its alias, if any.
-    fn mention(&self, entity: EntityId, draw: &mut Draw) -> Option<String> {
+    pub(super) fn mention(&self, entity: EntityId, draw: &mut Draw) -> Option<Naming> {
         let alias = self.aliases.iter().find(|(known, _)| *known == entity)?;
-        draw.chance(1, 2).then(|| alias.1.clone())
+        draw.chance(1, 2).then(|| super::alias(&alias.1))
     }
 
-    fn value(&self, fact: FactRef, cell: Cell) -> Option<Value> {
+    pub(super) fn value(&self, fact: FactRef, cell: Cell) -> Option<Value> {
         value_of(cell, &self.world.schemas[fact.attr.at()])
     }
 
-    /// A number in one of its forms, or a word.
-    fn amount(&self, attr: AttrId, cell: Cell, forms: &[Template], draw: &mut Draw) -> String {
-        let text = self.world.text(cell, attr);
-        if !self.world.schemas[attr.at()].kind.is_number() {
-            return text;
-        }
-        match self.form(forms, draw) {
-            Some(form) => form.fill(|_, out| out.push_str(&text)),
-            None => text,
-        }
-    }
-
-    /// Short documents keep to the first form.
-    fn form<'t>(&self, forms: &'t [Template], draw: &mut Draw) -> Option<&'t Template> {
-        match self.plan.layout {
-            Layout::Sentences => forms.first(),
-            Layout::Grouped => draw.pick(forms),
-        }
-    }
-
-    /// The value of a fact as its own paragraph prints it, and the printed number where a unit
-    /// trap puts it into another unit.
-    fn printed(
+    /// A value in one of its forms, and the printed number where that is another than the value.
+    pub(super) fn amount(
         &self,
-        fact: FactRef,
+        attr: AttrId,
         cell: Cell,
+        unit_form: Option<usize>,
         draw: &mut Draw,
     ) -> Option<(String, Option<Value>)> {
-        let attribute = self.world.attribute(fact.attr);
-        if let Some(trap) = self.trap(TrapKind::Unit, fact)
-            && let Some(unit) = trap.unit_form.and_then(|at| attribute.unit_forms.get(at))
-            && let Cell::Number(milli) = cell
-        {
+        let attribute = self.world.attribute(attr);
+        let schema = &self.world.schemas[attr.at()];
+        let Cell::Number(milli) = cell else { return Some((self.world.text(cell, attr), None)) };
+        if let Some(unit) = unit_form.and_then(|at| attribute.unit_forms.get(at)) {
             let printed = milli.checked_mul(unit.factor)?;
-            let text = if attribute.schema.kind == ValueKind::Decimal {
+            let text = if schema.kind == ValueKind::Decimal {
                 number::decimal(printed)
             } else {
                 number::grouped(printed / 1000)
             };
             let text = unit.form.fill(|_, out| out.push_str(&text));
-            return Some((text, self.value(fact, Cell::Number(printed))));
+            return Some((text, value_of(Cell::Number(printed), schema)));
         }
-        Some((self.amount(fact.attr, cell, &attribute.forms, draw), None))
+        let thousands = schema.kind == ValueKind::Integer
+            && schema.scale == 1
+            && milli >= FROM_THOUSANDS_MILLI
+            && draw.chance(1, 6);
+        let text = if thousands {
+            let word = if draw.chance(1, 2) { " thousand" } else { "k" };
+            format!("{}{word}", number::decimal(milli / 1000))
+        } else {
+            self.world.text(cell, attr)
+        };
+        Some((self.formed(attr, &text, draw), None))
     }
 
-    /// One fact in one sentence, attributed or not.
+    fn formed(&self, attr: AttrId, text: &str, draw: &mut Draw) -> String {
+        match draw.pick(&self.world.attribute(attr).forms) {
+            Some(form) => form.fill(|_, out| out.push_str(text)),
+            None => text.to_owned(),
+        }
+    }
+
+    /// A fact in one sentence.
+    pub(super) fn body(
+        &self,
+        fact: FactRef,
+        amount: &str,
+        named: Option<&Naming>,
+        draw: &mut Draw,
+    ) -> Option<String> {
+        let name = named.map_or(self.world.name(fact.entity), |naming| &naming.text);
+        Some(draw.pick(&self.world.attribute(fact.attr).plain)?.fill(|slot, out| {
+            push_name(out, if slot == Slot::Entity { name } else { amount });
+        }))
+    }
+
+    /// One fact in one sentence of any standing.
     pub(super) fn plain(
         &self,
         fact: FactRef,
-        source: Option<u8>,
+        standing: Standing,
+        named: Option<Naming>,
         draw: &mut Draw,
     ) -> Option<Draft> {
         let cell = self.world.table.get(fact);
-        let named = self.mention(fact.entity, draw);
-        self.sentence(fact, cell, Scope::Own, source, named, draw)
-    }
-
-    fn sentence(
-        &self,
-        fact: FactRef,
-        cell: Cell,
-        scope: Scope,
-        source: Option<u8>,
-        named: Option<String>,
-        draw: &mut Draw,
-    ) -> Option<Draft> {
-        let attribute = self.world.attribute(fact.attr);
-        let wordings = match scope {
-            Scope::Own => &attribute.plain,
-            Scope::Other => &attribute.wider,
-        };
-        let (amount, printed) = match scope {
-            Scope::Own => self.printed(fact, cell, draw)?,
-            Scope::Other => (self.amount(fact.attr, cell, &attribute.forms, draw), None),
-        };
-        let wording = match self.plan.layout {
-            Layout::Sentences => wordings.first()?,
-            Layout::Grouped => draw.pick(wordings)?,
-        };
-        let name = named.as_deref().unwrap_or(self.world.name(fact.entity));
-        let body = wording.fill(|slot, out| {
-            out.push_str(if slot == Slot::Entity { name } else { &amount });
-        });
-        let text = self.attributed(body, source, draw)?;
-        let value = self.value(fact, cell)?;
-        let kind = StatementKind::Absolute { fact, value, scope, source };
+        let (amount, printed) = self.amount(fact.attr, cell, None, draw)?;
+        let body = self.body(fact, &amount, named.as_ref(), draw)?;
+        let text = self.standing(body, standing, draw)?;
+        let kind = StatementKind::Absolute { fact, value: self.value(fact, cell)?, standing };
         Some(Draft { text, statements: vec![Statement { kind, named, printed }] })
     }
 
-    fn attributed(&self, body: String, source: Option<u8>, draw: &mut Draw) -> Option<String> {
-        let Some(source) = source else { return Some(body) };
-        let source = self.source(source);
-        Some(draw.pick(&self.world.domain.attributed)?.fill(|slot, out| {
-            if slot == Slot::Sentence {
-                out.push_str(&body);
-            } else if out.is_empty() {
-                out.push_str(&capitalised(source));
-            } else {
-                out.push_str(source);
+    /// Facts that share no wording, a sentence each.
+    pub(super) fn apart(&self, facts: &[FactRef], draw: &mut Draw) -> Option<Draft> {
+        let mut all = Draft { text: String::new(), statements: Vec::new() };
+        for fact in facts {
+            let named = self.mention(fact.entity, draw);
+            let draft = self.plain(*fact, Standing::Plain, named, draw)?;
+            if !all.text.is_empty() {
+                all.text.push(' ');
             }
-        }))
+            all.text.push_str(&draft.text);
+            all.statements.extend(draft.statements);
+        }
+        Some(all)
     }
 
     /// All facts of a group in one paragraph.
@@ -132,57 +122,32 @@ impl Writer<'_, '_> {
         group: usize,
         entity: EntityId,
         attrs: &[AttrId],
+        named: Option<Naming>,
         draw: &mut Draw,
     ) -> Option<Draft> {
-        let group = &self.world.domain.groups[group];
-        let superseded = attrs
-            .iter()
-            .any(|attr| self.trap(TrapKind::Superseded, FactRef { entity, attr: *attr }).is_some());
-        // The paragraph of a disputed fact may be the one that holds or the one that yields.
-        let source = match superseded {
-            true if self.group_is_weak(entity, attrs) => self.sources.weak,
-            true => self.sources.strong,
-            false => self.either(draw),
-        };
-        let named = if group.always { None } else { self.mention(entity, draw) };
+        let group = self.world.domain.groups.get(group)?;
+        let standing = self.some_source(draw);
         let mut statements = Vec::with_capacity(attrs.len());
         let mut amounts: Vec<(u16, String)> = Vec::with_capacity(attrs.len());
         for attr in attrs {
             let fact = FactRef { entity, attr: *attr };
-            let mut cell = self.world.table.get(fact);
-            if source == self.sources.weak
-                && let Some(trap) = self.trap(TrapKind::Superseded, fact)
-            {
-                cell = trap.wrong;
-            }
-            let (text, printed) = self.printed(fact, cell, draw)?;
+            let cell = self.world.table.get(fact);
+            let (text, printed) = self.amount(*attr, cell, None, draw)?;
             amounts.push((self.world.attrs[attr.at()], text));
-            let value = self.value(fact, cell)?;
-            statements.push(Statement {
-                kind: StatementKind::Absolute { fact, value, scope: Scope::Own, source },
-                named: named.clone(),
-                printed,
-            });
+            let kind = StatementKind::Absolute { fact, value: self.value(fact, cell)?, standing };
+            statements.push(Statement { kind, named: named.clone(), printed });
         }
-        let name = named.as_deref().unwrap_or(self.world.name(entity));
+        let name = named.as_ref().map_or(self.world.name(entity), |naming| &naming.text);
         let amount = |place: u16| {
             amounts.iter().find(|(known, _)| *known == place).map_or("", |(_, text)| text.as_str())
         };
         let body = draw.pick(&group.wordings)?.fill(|slot, out| match slot {
-            Slot::Entity => out.push_str(name),
+            Slot::Entity => push_name(out, name),
             Slot::Attr(place) => out.push_str(amount(place)),
             Slot::Article(place) => out.push_str(&with_article(amount(place))),
             _ => {}
         });
-        Some(Draft { text: self.attributed(body, source, draw)?, statements })
-    }
-
-    /// Which of the two paragraphs about a disputed fact yields: decided by the fact itself, so
-    /// that both paragraphs agree on it.
-    fn group_is_weak(&self, entity: EntityId, attrs: &[AttrId]) -> bool {
-        attrs.iter().any(|attr| {
-            self.trap(TrapKind::Superseded, FactRef { entity, attr: *attr }).is_some_and(weak_first)
-        })
+        Some(Draft { text: self.standing(body, standing, draw)?, statements })
     }
 
     /// All facts of a group as differences from another entity.
@@ -194,7 +159,7 @@ impl Writer<'_, '_> {
         draw: &mut Draw,
     ) -> Option<Draft> {
         let named = self.mention(entity, draw);
-        let name = named.as_deref().unwrap_or(self.world.name(entity));
+        let name = named.as_ref().map_or(self.world.name(entity), |naming| &naming.text);
         let mut text = String::new();
         let mut statements = Vec::with_capacity(attrs.len());
         for at in draw.sample(attrs.len(), attrs.len()) {
@@ -209,7 +174,11 @@ impl Writer<'_, '_> {
                 (false, false) => &attribute.more_next,
                 (false, true) => &attribute.less_next,
             };
-            let amount = self.amount(attr, Cell::Number(delta.abs()), &attribute.gap_forms, draw);
+            let number = self.world.text(Cell::Number(delta.abs()), attr);
+            let amount = match draw.pick(&attribute.gap_forms) {
+                Some(form) => form.fill(|_, out| out.push_str(&number)),
+                None => number,
+            };
             if !text.is_empty() {
                 text.push(' ');
             }
@@ -220,59 +189,112 @@ impl Writer<'_, '_> {
                     _ => &amount,
                 });
             });
-            let delta = self.value(fact, Cell::Number(delta))?;
-            statements.push(Statement {
-                kind: StatementKind::Relative { fact, reference, delta },
-                named: named.clone(),
-                printed: None,
-            });
+            let kind = StatementKind::Relative {
+                fact,
+                reference,
+                delta: self.value(fact, Cell::Number(delta))?,
+            };
+            statements.push(Statement { kind, named: named.clone(), printed: None });
         }
         Some(Draft { text, statements })
     }
 
-    /// The paragraph that a trap adds, if it adds one.
-    pub(super) fn trap_paragraph(&self, trap: &DraftedTrap, draw: &mut Draw) -> Option<Vec<Draft>> {
-        let fact = trap.fact;
-        Some(match trap.kind {
-            TrapKind::Unit | TrapKind::Homonym => Vec::new(),
-            TrapKind::Superseded => {
-                // The paragraph of the group has the one side, this one the other.
-                let group_is_weak = self.plan.layout == Layout::Grouped && weak_first(trap);
-                let (cell, source) = if group_is_weak {
-                    (trap.right, self.sources.strong)
-                } else {
-                    (trap.wrong, self.sources.weak)
-                };
-                vec![self.sentence(fact, cell, Scope::Own, source, None, draw)?]
-            }
-            TrapKind::Scope => {
-                vec![self.sentence(fact, trap.wrong, Scope::Other, None, None, draw)?]
-            }
-            TrapKind::PlantedInstruction => {
-                let sentence = Phrases { world: self.world, plain: true }.trace(fact, trap.wrong);
-                let text = draw
-                    .pick(&self.world.domain.instructions)?
-                    .fill(|_, out| out.push_str(&sentence));
-                let value = self.value(fact, trap.wrong)?;
-                vec![Draft {
-                    text,
-                    statements: vec![statement(StatementKind::Instruction { fact, value })],
-                }]
-            }
-        })
+    /// One attribute of several entities, in one line each.
+    pub(super) fn table(
+        &self,
+        attr: AttrId,
+        entities: &[EntityId],
+        draw: &mut Draw,
+    ) -> Option<Draft> {
+        let mut draft = Draft {
+            text: format!("{}:", capitalised(&self.world.schemas[attr.at()].label)),
+            statements: Vec::with_capacity(entities.len()),
+        };
+        for at in draw.sample(entities.len(), entities.len()) {
+            let fact = FactRef { entity: *entities.get(at)?, attr };
+            let cell = self.world.table.get(fact);
+            let end = if draft.statements.is_empty() { " " } else { "; " };
+            draft.text.push_str(end);
+            draft.text.push_str(self.world.name(fact.entity));
+            draft.text.push_str(" – ");
+            draft.text.push_str(&self.world.text(cell, attr));
+            let value = self.value(fact, cell)?;
+            draft.statements.push(super::statement(StatementKind::Absolute {
+                fact,
+                value,
+                standing: Standing::Plain,
+            }));
+        }
+        draft.text.push('.');
+        Some(draft)
     }
-}
 
-/// A coin that the trap itself carries: whether the paragraph of the group is the one that yields.
-fn weak_first(trap: &DraftedTrap) -> bool {
-    match (trap.right, trap.wrong) {
-        (Cell::Number(right), Cell::Number(wrong)) => (right / 100 + wrong / 100) % 2 == 0,
-        (Cell::Category(right), Cell::Category(wrong)) => (right + wrong) % 2 == 0,
-        _ => false,
+    /// A figure rounded to its leading digits; `None` where rounding would not change it.
+    pub(super) fn hedged(&self, fact: FactRef, draw: &mut Draw) -> Option<Draft> {
+        let schema = &self.world.schemas[fact.attr.at()];
+        if !matches!(schema.kind, ValueKind::Integer | ValueKind::Decimal) {
+            return None;
+        }
+        let Cell::Number(milli) = self.world.table.get(fact) else { return None };
+        let digits = (milli / 1000).checked_ilog10().unwrap_or(0) + 1;
+        let unit = 1000 * 10_i64.checked_pow(digits.saturating_sub(ROUNDED_DIGITS))?;
+        let about = (milli + unit / 2) / unit * unit;
+        if about == milli || about == 0 {
+            return None;
+        }
+        let hedge = draw.pick(&words::HEDGES)?;
+        let number = self.formed(fact.attr, &number::grouped(about / 1000), draw);
+        let named = self.misspelt(fact.entity, draw).or_else(|| self.mention(fact.entity, draw));
+        let text = self.body(fact, &format!("{hedge} {number}"), named.as_ref(), draw)?;
+        let about = self.value(fact, Cell::Number(about))?;
+        let kind = StatementKind::Hedged { fact, about };
+        Some(Draft { text, statements: vec![Statement { kind, named, printed: None }] })
     }
-}
 
-fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    /// The entity as "the company led by Ada Brandt": by a category that no other entity has and
+    /// that nobody disputes.
+    pub(super) fn described(&self, entity: EntityId, draw: &mut Draw) -> Option<Naming> {
+        let mut clues: Vec<AttrId> = self
+            .world
+            .attr_ids()
+            .filter(|attr| {
+                let fact = FactRef { entity, attr: *attr };
+                let cell = self.world.table.get(fact);
+                let alone = self.world.entities().all(|other| {
+                    let same = FactRef { entity: other, attr: *attr };
+                    (other == entity) == (self.world.table.get(same) == cell)
+                });
+                let disputed = self
+                    .world
+                    .entities()
+                    .any(|other| self.disputed(FactRef { entity: other, attr: *attr }));
+                matches!(cell, Cell::Category(_)) && alone && !disputed
+            })
+            .collect();
+        draw.shuffle(&mut clues);
+        let attr = *clues.first()?;
+        let value = self.world.text(self.world.table.get(FactRef { entity, attr }), attr);
+        let by = NamedBy::Clue { attr, value: value.clone() };
+        let phrases = Phrases { world: self.world, plain: false };
+        let text = phrases.described(attr, &value);
+        Some(Naming { text, by })
+    }
+
+    /// The name with two neighbouring letters swapped, where that is nobody else's name.
+    pub(super) fn misspelt(&self, entity: EntityId, draw: &mut Draw) -> Option<Naming> {
+        if !draw.chance(self.plan.misspelt.0, self.plan.misspelt.1) {
+            return None;
+        }
+        let name = self.world.name(entity);
+        let mut letters: Vec<char> = name.chars().collect();
+        let at = 1 + draw.index(letters.len().saturating_sub(2));
+        let both = letters.get(at).zip(letters.get(at + 1))?;
+        if both.0 == both.1 || !both.0.is_lowercase() || !both.1.is_lowercase() {
+            return None;
+        }
+        letters.swap(at, at + 1);
+        let text: String = letters.into_iter().collect();
+        let taken = self.world.roster.contains(&text);
+        (!taken).then_some(Naming { text, by: NamedBy::Typo })
+    }
 }

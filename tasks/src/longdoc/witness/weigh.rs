@@ -11,8 +11,8 @@ use crate::{
     parse::ORDINALS,
     query::{Cell, Evaluator, cell_of},
     types::{
-        AttrId, CompareOp, EntityId, FactRef, Filter, Measure, Order, Query, Scope, Selector,
-        StatementKind,
+        AttrId, CompareOp, EntityId, FactRef, Filter, Measure, Order, Query, Rule, Selector,
+        Standing, StatementKind, Value,
     },
 };
 
@@ -29,28 +29,43 @@ pub(super) struct Dispute {
 
 /// The statements of a document that its rules overrule.
 pub(super) fn disputes(source: Source<'_, '_>) -> Vec<Dispute> {
-    let numbered = || (1_u32..).zip(source.document);
-    let rules: Vec<(u32, Option<u8>)> = numbered()
-        .flat_map(|(number, paragraph)| paragraph.statements.iter().map(move |s| (number, s)))
-        .filter_map(|(number, statement)| match &statement.kind {
-            StatementKind::Authority { weak, .. } => Some((number, *weak)),
-            _ => None,
+    let statements = || {
+        (1_u32..).zip(source.document).flat_map(|(number, paragraph)| {
+            paragraph.statements.iter().map(move |statement| (number, &statement.kind))
         })
-        .collect();
+    };
+    let mut rules: Vec<(u32, Rule)> = Vec::new();
+    let mut claims: Vec<(u32, FactRef, &Value, Standing)> = Vec::new();
+    for (number, kind) in statements() {
+        match kind {
+            StatementKind::Rule(rule) => rules.push((number, *rule)),
+            StatementKind::Absolute { fact, value, standing } => {
+                claims.push((number, *fact, value, *standing));
+            }
+            _ => {}
+        }
+    }
+    let beside = |fact: FactRef, wanted: Standing| {
+        claims.iter().any(|(_, about, _, standing)| *about == fact && *standing == wanted)
+    };
+    let overrules = |rule: Rule, fact: FactRef, standing: Standing| match rule {
+        Rule::Over(strong, weak) => weak == standing && beside(fact, strong),
+        Rule::Holds(meant) => match (meant, standing) {
+            (Standing::Source(_), Standing::Source(_)) => meant != standing && beside(fact, meant),
+            (Standing::Extent(_), Standing::Extent(_)) | (Standing::AsOf(_), Standing::AsOf(_)) => {
+                meant != standing
+            }
+            _ => false,
+        },
+        Rule::Came { condition, came } => !came && standing == Standing::If(condition),
+    };
     let mut found = Vec::new();
-    for (paragraph, statement) in numbered()
-        .flat_map(|(number, paragraph)| paragraph.statements.iter().map(move |s| (number, s)))
-    {
-        let StatementKind::Absolute { fact, value, scope: Scope::Own, source: said } =
-            &statement.kind
-        else {
-            continue;
-        };
-        let rule = rules.iter().find(|(_, weak)| weak == said);
+    for (paragraph, fact, value, standing) in &claims {
+        let rule = rules.iter().find(|(_, rule)| overrules(*rule, *fact, *standing));
         let schema = source.world.schemas.get(fact.attr.at());
         let wrong = schema.and_then(|schema| cell_of(value, schema));
         if let (Some((rule, _)), Some(wrong)) = (rule, wrong) {
-            found.push(Dispute { fact: *fact, wrong, paragraph, rule: *rule });
+            found.push(Dispute { fact: *fact, wrong, paragraph: *paragraph, rule: *rule });
         }
     }
     found
@@ -59,10 +74,12 @@ pub(super) fn disputes(source: Source<'_, '_>) -> Vec<Dispute> {
 /// The attribute that shows that an entity passes a filter.
 pub(super) fn tested(filter: &Filter) -> Option<AttrId> {
     match filter {
-        Filter::Is { attr, .. } | Filter::SameAs { attr, .. } => Some(*attr),
+        Filter::Is { attr, .. } | Filter::IsNot { attr, .. } | Filter::SameAs { attr, .. } => {
+            Some(*attr)
+        }
         Filter::Bound { measure, .. }
         | Filter::Versus { measure, .. }
-        | Filter::Relative { measure, .. } => measure.attrs().first().copied(),
+        | Filter::Relative { measure, .. } => measure.parts().next(),
     }
 }
 
@@ -126,22 +143,21 @@ impl Trace<'_, '_> {
             Query::Which(selector)
             | Query::Number { of: selector, .. }
             | Query::Category { of: selector, .. } => self.selector(selector, evaluator),
-            Query::Gap { a, b, .. } => {
+            Query::Gap { a, b, .. } | Query::Sum { a, b, .. } => {
                 self.selector(a, evaluator);
                 self.selector(b, evaluator);
             }
-            Query::Count(filters) | Query::Total { filters, .. } => {
+            Query::Count(filters) | Query::Total { filters, .. } | Query::Mode { filters, .. } => {
                 if let Ok(kept) = evaluator.filtered(filters) {
                     self.filters(filters, &kept, evaluator);
                 }
             }
             Query::Compare { a, b, measure, order } => {
-                let winner = evaluator.answer(query).ok();
-                let winner = [*a, *b]
-                    .into_iter()
-                    .find(|one| winner == Some(crate::types::Answer::Entity(*one)));
-                if let Some(winner) = winner {
-                    self.optional(|trace| trace.compare(&[*a, *b], measure, *order, 1, winner));
+                self.selector(a, evaluator);
+                self.selector(b, evaluator);
+                let (Ok(a), Ok(b)) = (evaluator.entity(a), evaluator.entity(b)) else { return };
+                if let Ok(crate::types::Answer::Entity(winner)) = evaluator.answer(query) {
+                    self.optional(|trace| trace.compare(&[a, b], measure, *order, 1, winner));
                 }
             }
         }
@@ -151,6 +167,7 @@ impl Trace<'_, '_> {
         let Ok(winner) = evaluator.entity(selector) else { return };
         match selector {
             Selector::Named(_) => {}
+            Selector::Nearest { to, .. } => self.selector(to, evaluator),
             Selector::Only(filters) => self.filters(filters, &[winner], evaluator),
             Selector::Ranked { filters, measure, order, rank } => {
                 let among = self.rivals(filters, measure, *order, *rank, winner, evaluator);
@@ -278,6 +295,8 @@ impl Trace<'_, '_> {
         };
         let condition = match filter {
             Filter::Is { value, .. } => format!("is {value}"),
+            // No condition of a trace says it.
+            Filter::IsNot { .. } => return None,
             Filter::Bound { measure, op, milli } => {
                 let attr = measure.attrs().first().copied()?;
                 format!("{} {}", words(op), self.world.text(Cell::Number(*milli), attr))
@@ -312,7 +331,7 @@ impl Trace<'_, '_> {
     /// The step by which a filter judges an entity.
     fn shown(&mut self, entity: EntityId, filter: &Filter) -> Option<String> {
         match filter {
-            Filter::Is { attr, .. } | Filter::SameAs { attr, .. } => {
+            Filter::Is { attr, .. } | Filter::IsNot { attr, .. } | Filter::SameAs { attr, .. } => {
                 self.fact(FactRef { entity, attr: *attr })
             }
             Filter::Bound { measure, .. }
