@@ -14,9 +14,7 @@ use std::{collections::BTreeSet, fmt};
 use lode_proto::task::Profile;
 use serde::{Deserialize, Serialize};
 
-use crate::types::{
-    AnswerKey, Fact, FactRef, StatementKind, Task, TrapRole,
-};
+use crate::types::{AnswerKey, Fact, FactRef, StatementKind, Task, TrapRole};
 
 /// How hard a task is. Each number is the most of its kind that a task has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

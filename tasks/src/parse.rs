@@ -170,6 +170,8 @@ pub enum Condition {
     Bound(CompareOp, Argument),
     /// `is Lyndora`: the place of the word in [`Parsed::text`].
     Is(Range<usize>),
+    /// `is not Lyndora`: the same.
+    IsNot(Range<usize>),
     /// `same as e4`: the same category as that step states.
     SameAs(StepId),
 }

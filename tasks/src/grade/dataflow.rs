@@ -20,8 +20,8 @@ use crate::{
     check, number,
     query::{Cell, Evaluator, Table, value_of},
     types::{
-        Answer, AttrId, AnswerStatus, Check, Constraint, ConstraintKey, DataflowOutcome, FactRef, Gold,
-        NumberSource, Part, Value,
+        Answer, AnswerStatus, AttrId, Check, Constraint, ConstraintKey, DataflowOutcome, FactRef,
+        Gold, NumberSource, Part, Value,
     },
 };
 

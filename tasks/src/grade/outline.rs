@@ -38,6 +38,8 @@ pub(super) enum Link<'a> {
         winner: EntityId,
         passing: Vec<EntityId>,
     },
+    /// A comparison that the entity closest to another wins: its distance, thousandths.
+    Nearest { milli: i64, basis: Basis },
     /// A condition that each of `kept` meets; `other` is the entity that a hop leads to.
     Filter { filter: &'a Filter, kept: Vec<EntityId>, other: Option<EntityId> },
     /// A computed number, thousandths.
@@ -156,6 +158,12 @@ impl<'a> Links<'a, '_> {
                     let alike = self.evaluator.filtered(&is).unwrap_or_default();
                     kept.retain(|entity| alike.contains(entity));
                     self.filters(filters, &kept, 0);
+                    if let Some(milli) =
+                        i64::try_from(kept.len()).ok().and_then(|n| n.checked_mul(1000))
+                    {
+                        let basis = Basis { facts: Vec::new(), entities: kept };
+                        self.links.push(Link::Number { milli, basis });
+                    }
                 }
             }
             Query::Gap { a, b, .. } | Query::Sum { a, b, .. } => {
@@ -189,7 +197,23 @@ impl<'a> Links<'a, '_> {
         }
         match selector {
             Selector::Named(_) => {}
-            Selector::Nearest { to, .. } => self.selector(to, hops + 1),
+            Selector::Nearest { measure, to } => {
+                self.selector(to, hops + 1);
+                let table = self.evaluator.table;
+                let Ok(to) = self.evaluator.entity(to) else { return };
+                let (Some((own, 1)), Some((other, 1))) =
+                    (measured(table, entity, measure), measured(table, to, measure))
+                else {
+                    return;
+                };
+                if let Ok(milli) = i64::try_from(own.abs_diff(other)) {
+                    let facts = [entity, to].into_iter().flat_map(|entity| {
+                        measure.attrs().into_iter().map(move |attr| FactRef { entity, attr })
+                    });
+                    let basis = Basis { facts: facts.collect(), entities: Vec::new() };
+                    self.links.push(Link::Nearest { milli, basis });
+                }
+            }
             Selector::Only(filters) => self.filters(filters, &[entity], hops),
             Selector::Ranked { filters, measure, order, rank } => {
                 self.filters(filters, &[entity], hops);
@@ -211,8 +235,6 @@ impl<'a> Links<'a, '_> {
     fn filters(&mut self, filters: &'a [Filter], kept: &[EntityId], hops: u32) {
         for filter in filters {
             let other = match filter {
-                // No condition of a trace says it.
-                Filter::IsNot { .. } => continue,
                 Filter::SameAs { of, .. } | Filter::Relative { of, .. } => {
                     self.selector(of, hops + 1);
                     self.evaluator.entity(of).ok()
@@ -244,7 +266,9 @@ impl<'a> Links<'a, '_> {
                 [Some((source, *n)), None]
             }
             (Constraint::Modular { source, .. }, Check::ContainsNumber(n))
-            | (Constraint::Json { source, .. }, Check::Json { n, .. }) => [Some((source, *n)), None],
+            | (Constraint::Json { source, .. }, Check::Json { n, .. }) => {
+                [Some((source, *n)), None]
+            }
             (
                 Constraint::Equation { a: left, b: right, .. },
                 Check::Equation { a: first, b: second },

@@ -264,9 +264,10 @@ impl Workings {
                 };
                 Some(op.holds(cmp(self.exact(term)?, bound)))
             }
-            Condition::Is(word) => {
+            Condition::Is(word) | Condition::IsNot(word) => {
                 let (fact, cell) = category(self.entry(term)?)?;
-                Some(index.word(fact.attr, parsed.slice(word))? == cell)
+                let is = index.word(fact.attr, parsed.slice(word))? == cell;
+                Some(is == matches!(condition, Condition::Is(_)))
             }
             Condition::SameAs(_) => {
                 let (fact, cell) = category(self.entry(term)?)?;

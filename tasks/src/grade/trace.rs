@@ -15,7 +15,9 @@ use super::{
 };
 use crate::{
     parse::{Argument, Condition, Step, StepBody},
-    types::{CitationStatus, ComputeStatus, EntityId, FactRef, Filter, Measure, RevisionStatus},
+    types::{
+        CitationStatus, ComputeStatus, EntityId, FactRef, Filter, Measure, Order, RevisionStatus,
+    },
 };
 
 /// Thousandths of a trace that shows every source and no link.
@@ -59,6 +61,22 @@ struct Shown<'a> {
     ledger: &'a Ledger,
     /// Computed steps that stand on right citations.
     derived: Vec<(&'a Step, &'a Entry)>,
+}
+
+/// The place that a comparison is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct StepPlace {
+    order: Order,
+    rank: u16,
+}
+
+impl StepPlace {
+    fn of(body: &StepBody) -> Option<Self> {
+        match body {
+            StepBody::Compare { order, rank, .. } => Some(Self { order: *order, rank: *rank }),
+            _ => None,
+        }
+    }
 }
 
 impl Shown<'_> {
@@ -105,21 +123,26 @@ impl Shown<'_> {
         match link {
             Link::Number { milli, basis } => self.number(*milli, basis),
             Link::Compare { measure, order, rank, winner, passing } => {
-                self.derived.iter().any(|(step, entry)| match &step.body {
-                    StepBody::Compare { order: by, rank: place, .. } => {
-                        by == order
-                            && place == rank
-                            && entry.subject == Some(*winner)
-                            && self.entries(self.ledger.workings.among(entry)).all(|one| {
-                                one.subject.is_some_and(|subject| {
-                                    passing.contains(&subject)
-                                        && self.measures(one, subject, measure)
-                                })
+                let wanted = StepPlace { order: *order, rank: *rank };
+                self.derived.iter().any(|(step, entry)| {
+                    StepPlace::of(&step.body) == Some(wanted)
+                        && entry.subject == Some(*winner)
+                        && self.entries(self.ledger.workings.among(entry)).all(|one| {
+                            one.subject.is_some_and(|subject| {
+                                passing.contains(&subject) && self.measures(one, subject, measure)
                             })
-                    }
-                    _ => false,
+                        })
                 })
             }
+            Link::Nearest { milli, basis } => self.derived.iter().any(|(step, entry)| {
+                let closest = StepPlace { order: Order::Lowest, rank: 1 };
+                StepPlace::of(&step.body) == Some(closest)
+                    && entry.number == Some(*milli)
+                    && entry
+                        .winner
+                        .and_then(|place| self.ledger.workings.entries.get(place))
+                        .is_some_and(|winner| self.ledger.covers(winner, basis))
+            }),
             Link::Filter { filter, kept, other } => kept.iter().all(|entity| {
                 self.derived.iter().any(|(step, entry)| match &step.body {
                     StepBody::Filter { condition, .. } => {
@@ -166,7 +189,8 @@ impl Shown<'_> {
             step.states.is_some_and(|(fact, _)| fact == FactRef { entity, attr })
         };
         match (filter, condition) {
-            (Filter::Is { attr, .. }, Condition::Is(_)) => states(one, entity, *attr),
+            (Filter::Is { attr, .. }, Condition::Is(_))
+            | (Filter::IsNot { attr, .. }, Condition::IsNot(_)) => states(one, entity, *attr),
             (Filter::SameAs { attr, .. }, Condition::SameAs(_)) => {
                 states(one, entity, *attr)
                     && held.zip(other).is_some_and(|(step, other)| states(step, other, *attr))

@@ -229,7 +229,11 @@ impl<'a> Terms<'a> {
         ];
         if self.task.attributes.iter().any(|schema| !schema.kind.is_number()) {
             let word = self.answer(AnswerKind::Category);
-            conditions.push(Node::Sequence(vec![Node::text("is "), word]));
+            conditions.push(Node::Sequence(vec![
+                Node::text("is "),
+                Node::maybe(Node::text("not ")),
+                word,
+            ]));
         }
         vec![
             Node::text("filter("),

@@ -70,7 +70,7 @@ fn long_format(plan: &Plan, world: &World<'_>) -> String {
         "First write a trace, one step a line. A step e1 states one fact in one of the sentences \
          below and cites its paragraph; c1 computes from earlier steps and numbers by resolve, add, \
          sub, mul, ratio, mod, max, min, abs_diff, count or next_prime; f1 keeps steps that are \
-         above or below a number or step, a word, or the same as a step; m1 finds the highest, second \
+         above or below a number or step, are (or are not) a word, or the same as a step; m1 finds the highest, second \
          lowest and so on; r1 withdraws a step and cites what settles it. A fact stated relative to \
          another is stated so, then resolved. Then write each answer and the artifact:\n\
          <trace>\n\

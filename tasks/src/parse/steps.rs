@@ -171,6 +171,11 @@ fn condition(start: usize, words: &str) -> Option<Condition> {
     }
     if first.eq_ignore_ascii_case("is") {
         let end = start + words.len();
+        if let Some((_, word)) =
+            rest.split_once([' ', '\t']).filter(|(not, _)| not.eq_ignore_ascii_case("not"))
+        {
+            return Some(Condition::IsNot(end - word.trim_start().len()..end));
+        }
         return Some(Condition::Is(end - rest.len()..end));
     }
     if first.eq_ignore_ascii_case("same") {

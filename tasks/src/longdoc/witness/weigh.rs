@@ -8,6 +8,7 @@ use crate::{
     grade::measured,
     grammar::MAX_GRAMMAR_STEPS,
     longdoc::{phrase::Phrases, question, solve::How},
+    number,
     parse::ORDINALS,
     query::{Cell, Evaluator, cell_of},
     types::{
@@ -150,6 +151,17 @@ impl Trace<'_, '_> {
             Query::Count(filters) | Query::Total { filters, .. } | Query::Mode { filters, .. } => {
                 if let Some(kept) = question::counted(query, evaluator) {
                     self.filters(filters, &kept, evaluator);
+                    if let Query::Mode { attr, .. } = query {
+                        self.optional(|trace| {
+                            let fact = |entity: &EntityId| FactRef { entity: *entity, attr: *attr };
+                            let steps = kept
+                                .iter()
+                                .map(|entity| trace.fact(fact(entity)))
+                                .collect::<Option<Vec<_>>>()?;
+                            let count = steps.len().to_string();
+                            trace.compute("count", &steps, &count).map(drop)
+                        });
+                    }
                 }
             }
             Query::Compare { a, b, measure, order } => {
@@ -167,7 +179,12 @@ impl Trace<'_, '_> {
         let Ok(winner) = evaluator.entity(selector) else { return };
         match selector {
             Selector::Named(_) => {}
-            Selector::Nearest { to, .. } => self.selector(to, evaluator),
+            Selector::Nearest { measure, to } => {
+                self.selector(to, evaluator);
+                if let Ok(to) = evaluator.entity(to) {
+                    self.optional(|trace| trace.nearest(winner, to, measure));
+                }
+            }
             Selector::Only(filters) => self.filters(filters, &[winner], evaluator),
             Selector::Ranked { filters, measure, order, rank } => {
                 let among = self.rivals(filters, measure, *order, *rank, winner, evaluator);
@@ -265,6 +282,41 @@ impl Trace<'_, '_> {
         Some(())
     }
 
+    /// The distances of the winner and of the cheapest rival to an entity, and which is less.
+    fn nearest(&mut self, winner: EntityId, to: EntityId, measure: &Measure) -> Option<()> {
+        let lines = |entity: &EntityId| -> usize {
+            let attrs = measure.attrs();
+            attrs.iter().map(|attr| self.lines(FactRef { entity: *entity, attr: *attr })).sum()
+        };
+        let others = self.world.entities().filter(|one| *one != winner && *one != to);
+        let mut among = [winner, others.min_by_key(lines)?];
+        among.sort_unstable();
+        let target = self.measure(to, measure)?;
+        let own = measured(&self.reading.table, to, measure)?.0;
+        let (mut steps, mut found) = (Vec::with_capacity(among.len()), None);
+        for entity in among {
+            let step = self.measure(entity, measure)?;
+            let distance = own.abs_diff(measured(&self.reading.table, entity, measure)?.0);
+            let cell = Cell::Number(i64::try_from(distance).ok()?);
+            let text = self.distance(cell, measure)?;
+            let step = self.compute("abs_diff", &[step, target.clone()], &text)?;
+            found = found.or((entity == winner).then(|| step.clone()));
+            steps.push(step);
+        }
+        let found = found?;
+        self.line('m', format_args!("compare({}; lowest) = {found}", steps.join(", ")))?;
+        Some(())
+    }
+
+    /// A distance as a number: years differ by no year.
+    fn distance(&self, cell: Cell, measure: &Measure) -> Option<String> {
+        let attr = measure.attrs().into_iter().next()?;
+        match cell {
+            Cell::Number(milli) if milli % 1000 == 0 => Some(number::grouped(milli / 1000)),
+            cell => Some(self.world.text(cell, attr)),
+        }
+    }
+
     fn filters(&mut self, filters: &[Filter], kept: &[EntityId], evaluator: &Evaluator<'_>) {
         for filter in filters {
             if let Filter::SameAs { of, .. } | Filter::Relative { of, .. } = filter {
@@ -295,8 +347,7 @@ impl Trace<'_, '_> {
         };
         let condition = match filter {
             Filter::Is { value, .. } => format!("is {value}"),
-            // No condition of a trace says it.
-            Filter::IsNot { .. } => return None,
+            Filter::IsNot { value, .. } => format!("is not {value}"),
             Filter::Bound { measure, op, milli } => {
                 let attr = measure.attrs().first().copied()?;
                 format!("{} {}", words(op), self.world.text(Cell::Number(*milli), attr))
