@@ -15,7 +15,7 @@ use lode_proto::task::Profile;
 use serde::{Deserialize, Serialize};
 
 use crate::types::{
-    AnswerKey, Fact, FactRef, Filter, Query, Selector, StatementKind, Task, TrapRole,
+    AnswerKey, Fact, FactRef, StatementKind, Task, TrapRole,
 };
 
 /// How hard a task is. Each number is the most of its kind that a task has.
@@ -202,7 +202,7 @@ impl Knobs {
         });
         Self {
             entities: count(task.roster.len()),
-            hops: key.gold.iter().map(|gold| hops(&gold.query)).max().unwrap_or(0),
+            hops: most_hops(key),
             chain_depth: count(key.facts.iter().map(|fact| links(key, fact)).max().unwrap_or(0)),
             traps: count(binding.len()),
             distractors: count(bait.difference(&binding).count() + leads.count()),
@@ -235,31 +235,10 @@ fn links(key: &AnswerKey, fact: &Fact) -> usize {
     links
 }
 
-/// Selections one after the other.
-fn hops(query: &Query) -> u16 {
-    match query {
-        Query::Which(of) => selector(of),
-        Query::Number { of, .. } | Query::Category { of, .. } => selector(of).max(1),
-        Query::Count(filters) | Query::Total { filters, .. } => 1 + nested(filters),
-        Query::Gap { a, b, .. } => selector(a).max(selector(b)).max(1),
-        Query::Compare { .. } => 1,
-    }
-}
-
-/// A name is given, not selected.
-fn selector(of: &Selector) -> u16 {
-    match of {
-        Selector::Named(_) => 0,
-        Selector::Only(filters) | Selector::Ranked { filters, .. } => 1 + nested(filters),
-    }
-}
-
-fn nested(filters: &[Filter]) -> u16 {
-    let of = |filter: &Filter| match filter {
-        Filter::SameAs { of, .. } | Filter::Relative { of, .. } => selector(of),
-        Filter::Is { .. } | Filter::Bound { .. } | Filter::Versus { .. } => 0,
-    };
-    filters.iter().map(of).max().unwrap_or(0)
+/// The hops of the longest way to an answer.
+fn most_hops(key: &AnswerKey) -> u16 {
+    let most = key.gold.iter().map(|gold| gold.query.hops()).max().unwrap_or(0);
+    u16::try_from(most).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ mod prompt;
 pub mod query;
 mod term;
 pub mod types;
+mod work;
 
 /// Version of the generator and the grader whose output this build gives. 0 promises nothing.
 pub const ENGINE_VERSION: u32 = 0;
