@@ -305,12 +305,7 @@ impl World {
             Ok(made) => made,
             Err(GenerateError::Exhausted(_)) => {
                 let outcome = Outcome::Exhausted;
-                self.record.counters.push(CounterRecord {
-                    counter,
-                    profile: Profile::Nano,
-                    task: None,
-                    outcome,
-                });
+                self.record.counters.push(CounterRecord { counter, profile, task: None, outcome });
                 return;
             }
             Err(error) => panic!("{error}"),
@@ -318,12 +313,7 @@ impl World {
         let id = task.id().unwrap();
         if counter % 7 == 5 {
             let outcome = Outcome::Unanswered { leases: 3 };
-            self.record.counters.push(CounterRecord {
-                counter,
-                profile: Profile::Nano,
-                task: Some(id),
-                outcome,
-            });
+            self.record.counters.push(CounterRecord { counter, profile, task: Some(id), outcome });
             return;
         }
         let easy = !campaign.profiles.is_empty() && profile == Profile::Nano;
@@ -333,12 +323,7 @@ impl World {
         let uploaded = if counter % 11 == 8 { 3 } else { texts.len() };
         let group = self.group(counter, &task, &answers, &texts, uploaded);
         let outcome = outcome_of(&group, self.keys.network, uploaded == texts.len());
-        self.record.counters.push(CounterRecord {
-            counter,
-            profile: Profile::Nano,
-            task: Some(id),
-            outcome,
-        });
+        self.record.counters.push(CounterRecord { counter, profile, task: Some(id), outcome });
         let miner = group.miner;
         self.record.groups.push(group);
         if uploaded == texts.len() {
