@@ -26,6 +26,7 @@ pub mod number;
 pub mod parse;
 mod prompt;
 pub mod query;
+pub mod recheck;
 pub mod types;
 
 /// Version of the generator and the grader whose output this build gives. 0 promises nothing.

@@ -28,7 +28,7 @@ mod question;
 mod solve;
 mod trap;
 mod witness;
-mod words;
+pub(crate) mod words;
 mod world;
 
 use lode_proto::{id::Hash, task::TaskSpec};
