@@ -1,9 +1,16 @@
 //! `README.md`: the dataset card. Front matter for the Hugging Face hub, then what is inside, how
 //! it was made, the figures, and how to check it.
+//!
+//! Names and licences come from strangers (operators, miners): each passes [`lode_proto::plain::markup`],
+//! as everything must that this page is to say and that was not written here.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use lode_proto::manifest::Manifest;
+use lode_proto::{
+    manifest::Manifest,
+    plain::{self, markup},
+    task::Profile,
+};
 
 use crate::{
     derive::{Derived, Epoch},
@@ -26,12 +33,23 @@ const CONFIGS: [(Config, &str); 4] = [
     (Config::Attempts, "every graded attempt, passed or not"),
 ];
 
-/// Keeps a name from breaking out of a Markdown table or of YAML.
-fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() || "|`<>[]\\\"".contains(c) { '_' } else { c })
-        .take(120)
-        .collect()
+/// Which profiles the tasks have.
+fn profiles(manifest: &Manifest) -> String {
+    let mut counts: BTreeMap<Profile, u64> = BTreeMap::new();
+    for counter in &manifest.counters {
+        *counts.entry(counter.profile).or_default() += 1;
+    }
+    if counts.len() <= 1 {
+        return format!("profile `{}`", manifest.campaign.template.profile);
+    }
+    let counts: Vec<String> =
+        counts.iter().map(|(profile, count)| format!("`{profile}` ({count})")).collect();
+    format!("profiles {}, by how often each model passed", counts.join(", "))
+}
+
+/// A stranger's name as a quoted scalar of the front matter: a JSON string is one.
+fn yaml(text: &str) -> String {
+    plain::json(&serde_json::Value::from(plain::name(text)).to_string())
 }
 
 fn share(part: u64, whole: u64) -> String {
@@ -78,7 +96,7 @@ fn write_card(
          the signed evidence that lies beside the data.\n",
         manifest.epoch,
         manifest.network,
-        plain(&epoch.genesis.name)
+        markup(&epoch.genesis.name)
     )?;
     writeln!(out, "```python\nfrom datasets import load_dataset\n")?;
     writeln!(
@@ -109,12 +127,12 @@ fn write_card(
     writeln!(out, "## Tasks\n")?;
     writeln!(
         out,
-        "Family `{}`, engine version {}, domain `{}` (`{}`), profile `{}`. {} counters:\n",
-        plain(&template.family),
+        "Family `{}`, engine version {}, domain `{}` (`{}`), {}. {} counters:\n",
+        markup(&template.family),
         template.engine_version,
-        plain(&template.domain.name),
+        markup(&template.domain.name),
         template.domain.hash,
-        template.profile,
+        profiles(manifest),
         manifest.counters.len()
     )?;
     let mut outcomes: BTreeMap<&str, u64> = BTreeMap::new();
@@ -140,7 +158,7 @@ fn write_card(
     }
     writeln!(out, "\n## Licences\n\n| of | licence |\n|---|---|")?;
     for (of, licence) in &manifest.licences {
-        writeln!(out, "| {} | {} |", plain(of), plain(licence))?;
+        writeln!(out, "| {} | {} |", markup(of), markup(licence))?;
     }
     writeln!(out, "\n## Provenance and limits\n")?;
     writeln!(
@@ -160,7 +178,7 @@ fn write_card(
 fn front_matter(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
     writeln!(out, "---")?;
     let licence = manifest.licences.get("bundle").map_or("", String::as_str);
-    writeln!(out, "license: \"{}\"", plain(licence).to_lowercase())?;
+    writeln!(out, "license: {}", yaml(&licence.to_lowercase()))?;
     writeln!(out, "pretty_name: \"{}\"", manifest.name)?;
     writeln!(out, "language:\n- en\ntags:\n- preference\n- dpo\n- long-context\n- lode")?;
     writeln!(out, "configs:")?;
@@ -193,7 +211,7 @@ fn attempts(out: &mut String, derived: &Derived) -> std::fmt::Result {
     let mut classes: BTreeMap<String, u64> = BTreeMap::new();
     let mut models: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for group in &derived.groups {
-        let model = models.entry(plain(&group.card.model)).or_default();
+        let model = models.entry(markup(&group.card.model)).or_default();
         for attempt in &group.attempts {
             total += 1;
             tokens += u64::from(attempt.receipt.tokens);

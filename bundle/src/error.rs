@@ -42,6 +42,19 @@ pub enum BundleError {
         /// What the library said.
         what: String,
     },
+    /// Rows that were imported keep their source and licence, and go into no bundle of ours.
+    #[error(
+        "{place}: imported from {origin} under the licence {licence:?}, and bundles hold only what \
+         this network made; `lode export` writes imported rows back to a file"
+    )]
+    Imported {
+        /// Where they were found.
+        place: String,
+        /// Whose they are.
+        origin: String,
+        /// Their licence.
+        licence: String,
+    },
     /// The other side of a pull failed or answered with something that cannot be.
     #[error("the source of the bundle {0}")]
     Source(String),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use lode_proto::plain;
 use serde::Serialize;
 
 /// What a finding is about; decides which pairs it takes down.
@@ -38,6 +39,8 @@ pub enum Check {
     Counter,
     /// A task is not what its seed gives.
     Task,
+    /// Which profile a policy's tasks had.
+    Profile,
     /// Leases, commitments and attempts.
     Attempt,
     /// Receipts and credits.
@@ -85,10 +88,12 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // It quotes the bundle, which may be anyone's.
+        let what = plain::line(&self.what);
         match &self.place {
-            Place::Bundle => write!(f, "{}", self.what),
-            Place::File(path) => write!(f, "{path}: {}", self.what),
-            Place::Counter(counter) => write!(f, "counter {counter}: {}", self.what),
+            Place::Bundle => write!(f, "{what}"),
+            Place::File(path) => write!(f, "{}: {what}", plain::line(path)),
+            Place::Counter(counter) => write!(f, "counter {counter}: {what}"),
         }
     }
 }

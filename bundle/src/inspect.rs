@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, path::Path};
 use lode_proto::{
     id::{Hash, NetworkId},
     key::PublicKey,
+    plain,
     task::{DomainRef, Profile},
 };
 use serde::Serialize;
@@ -31,8 +32,10 @@ pub struct Inspection {
     pub family: (String, u32),
     /// The domain file.
     pub domain: DomainRef,
-    /// Size and difficulty.
+    /// Size and difficulty; where new models begin, where there are several.
     pub profile: Profile,
+    /// Counters by profile.
+    pub profiles: BTreeMap<Profile, u64>,
     /// Counters by outcome.
     pub outcomes: BTreeMap<String, u64>,
     /// Pairs of all configs.
@@ -70,7 +73,9 @@ pub fn inspect(dir: &Path) -> Result<Inspection, BundleError> {
         Vec::new()
     };
     let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
+    let mut profiles: BTreeMap<Profile, u64> = BTreeMap::new();
     for counter in &manifest.counters {
+        *profiles.entry(counter.profile).or_default() += 1;
         *outcomes.entry(counter.outcome.name().to_owned()).or_default() += 1;
     }
     let template = &manifest.campaign.template;
@@ -81,6 +86,7 @@ pub fn inspect(dir: &Path) -> Result<Inspection, BundleError> {
         family: (template.family.clone(), template.engine_version),
         domain: template.domain.clone(),
         profile: template.profile,
+        profiles,
         outcomes,
         pairs: announced_pairs(&manifest),
         verifiers: manifest.verifiers,
@@ -97,15 +103,24 @@ pub fn inspect(dir: &Path) -> Result<Inspection, BundleError> {
 
 impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}  epoch {} of network {}", self.name, self.epoch, self.network)?;
+        writeln!(
+            f,
+            "{}  epoch {} of network {}",
+            plain::name(&self.name),
+            self.epoch,
+            self.network
+        )?;
         writeln!(f, "manifest   {}", self.manifest)?;
         let (family, version) = &self.family;
-        let (domain, profile) = (&self.domain.name, self.profile);
+        let (family, domain) = (plain::name(family), plain::name(&self.domain.name));
+        let profile = self.profile;
         writeln!(f, "tasks      {family} v{version}, domain {domain}, profile {profile}")?;
         writeln!(
             f,
             "files      {} with {} bytes, written by {}",
-            self.files, self.bytes, self.software
+            self.files,
+            self.bytes,
+            plain::name(&self.software)
         )?;
         writeln!(
             f,
@@ -113,17 +128,23 @@ impl fmt::Display for Inspection {
             self.signed_by.len(),
             self.verifiers.len()
         )?;
+        if self.profiles.len() > 1 {
+            writeln!(f, "profiles")?;
+            for (profile, count) in &self.profiles {
+                writeln!(f, "  {:<40} {count:>8}", profile.name())?;
+            }
+        }
         for (title, table) in
             [("counters", &self.outcomes), ("rows", &self.counts), ("dropped", &self.dropped)]
         {
             writeln!(f, "{title}")?;
             for (name, count) in table {
-                writeln!(f, "  {name:<40} {count:>8}")?;
+                writeln!(f, "  {:<40} {count:>8}", plain::name(name))?;
             }
         }
         writeln!(f, "licences")?;
         for (of, licence) in &self.licences {
-            writeln!(f, "  {of:<40} {licence}")?;
+            writeln!(f, "  {:<40} {}", plain::name(of), plain::name(licence))?;
         }
         Ok(())
     }

@@ -16,8 +16,10 @@ pub mod derive;
 pub mod engine;
 pub mod error;
 mod evidence;
+pub mod export;
 pub mod finding;
 mod fsio;
+mod imported;
 pub mod inspect;
 pub mod layout;
 mod pages;
@@ -30,6 +32,7 @@ mod rows;
 pub mod schema;
 pub mod store;
 mod table;
+pub mod tasks;
 pub mod texts;
 pub mod write;
 

@@ -17,7 +17,7 @@ use parquet::{
 };
 use serde_json::{Map, Value};
 
-use crate::error::BundleError;
+use crate::{error::BundleError, imported};
 
 /// Rows of one row group; the dataset viewer of the Hugging Face hub reads one at a time.
 const ROW_GROUP_ROWS: usize = 1_000;
@@ -158,7 +158,9 @@ impl TableWriter {
         Ok(Self { path: path.to_owned(), schema, writer, waiting: Vec::new(), rows: 0 })
     }
 
+    /// Adds a row; an imported one is refused.
     pub(crate) fn push(&mut self, row: Map<String, Value>) -> Result<(), BundleError> {
+        imported::refuse_row(&self.path, &row)?;
         self.waiting.push(row);
         self.rows += 1;
         if self.waiting.len() >= ROW_GROUP_ROWS { self.flush() } else { Ok(()) }
@@ -197,6 +199,50 @@ pub(crate) fn read(
     let reader =
         builder.with_batch_size(ROW_GROUP_ROWS).build().map_err(BundleError::parquet(path))?;
     reader.map(|batch| batch.map_err(BundleError::arrow(path))).collect()
+}
+
+/// A cell as a value; the opposite of [`column`].
+fn value(array: &dyn Array, row: usize) -> Result<Value, String> {
+    if array.is_null(row) {
+        return Ok(Value::Null);
+    }
+    let any = array.as_any();
+    if let Some(texts) = any.downcast_ref::<StringArray>() {
+        Ok(texts.value(row).into())
+    } else if let Some(numbers) = any.downcast_ref::<Int64Array>() {
+        Ok(numbers.value(row).into())
+    } else if let Some(truths) = any.downcast_ref::<BooleanArray>() {
+        Ok(truths.value(row).into())
+    } else if let Some(bytes) = any.downcast_ref::<BinaryArray>() {
+        Ok(bytes.value(row).into())
+    } else if let Some(lists) = any.downcast_ref::<ListArray>() {
+        let items = lists.value(row);
+        (0..items.len()).map(|place| value(&items, place)).collect()
+    } else if let Some(records) = any.downcast_ref::<StructArray>() {
+        let fields = records.fields().iter().zip(records.columns());
+        let cells: Result<Map<String, Value>, String> =
+            fields.map(|(field, column)| Ok((field.name().clone(), value(column, row)?))).collect();
+        Ok(Value::Object(cells?))
+    } else {
+        Err(format!("no values of type {}", array.data_type()))
+    }
+}
+
+/// Every row of a batch; the opposite of [`TableWriter::push`].
+pub(crate) fn rows(
+    path: &str,
+    batch: &RecordBatch,
+) -> Result<Vec<Map<String, Value>>, BundleError> {
+    let schema = batch.schema();
+    (0..batch.num_rows())
+        .map(|row| {
+            let fields = schema.fields().iter().zip(batch.columns());
+            fields
+                .map(|(field, column)| Ok((field.name().clone(), value(column, row)?)))
+                .collect::<Result<_, String>>()
+                .map_err(|what| BundleError::bad(path, what))
+        })
+        .collect()
 }
 
 /// A text column of a batch.

@@ -30,7 +30,7 @@ use crate::{
     derive::{self, StoredTasks},
     engine::Engine,
     error::BundleError,
-    fsio, layout,
+    fsio, imported, layout,
     pairs::{self, PairSet},
     read::{self, signature_findings},
     record::EpochRecord,
@@ -57,14 +57,17 @@ pub struct Staged {
 /// A bundle of that name that is staged already is replaced: the same record gives the same bytes.
 ///
 /// # Errors
-/// Where anything in the record does not hold (every finding is named), a signed bundle of that
-/// name exists, or the file system refuses. Nothing is left under a final name then.
+/// Where anything in the record does not hold (every finding is named), an input of it is an import
+/// of somebody else's rows ([`BundleError::Imported`]), a signed bundle of that name exists, or the file system refuses. Nothing is left under a final name then.
 pub fn stage(
     record: &EpochRecord,
     engine: &dyn Engine,
     root: &Path,
     threads: usize,
 ) -> Result<Staged, BundleError> {
+    for (hash, blob) in &record.blobs {
+        imported::refuse_bytes(&format!("input {hash}"), blob)?;
+    }
     let derived = derive::derive(record, engine, &StoredTasks::new(), threads);
     let epoch = match &derived.epoch {
         Some(epoch) if derived.findings.is_empty() => epoch,

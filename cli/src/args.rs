@@ -142,15 +142,12 @@ pub(crate) enum TaskCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Print a part of a task: prompt, grammar, key, witness or document.
-    Show {
-        /// Which task.
-        #[command(flatten)]
-        task: TaskSelection,
-        /// Which part.
-        #[arg(long, value_enum, default_value = "prompt")]
-        part: TaskPart,
-    },
+    /// Show a task to read: wrapped and numbered, or some of its parts.
+    ///
+    /// Without options: everything that is public. `--find` and `--paragraph` look into the document,
+    /// `--gold`, `--traps` and `--witness` show what the key knows; together they show each part asked
+    /// for. Exits with 1 where a search finds nothing. For a pager: `lode task show … | less -R`.
+    Show(Box<ShowTask>),
     /// Grade a completion. Exits with 1 where it does not pass.
     Grade {
         /// Which task.
@@ -163,6 +160,94 @@ pub(crate) enum TaskCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// `lode task show`
+#[derive(Debug, Args)]
+pub(crate) struct ShowTask {
+    /// Which task.
+    #[command(flatten)]
+    pub(crate) task: TaskSelection,
+    /// Show a task of this bundle instead of making one.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["profile", "domain", "seed"])]
+    pub(crate) bundle: Option<PathBuf>,
+    /// The task's id in the bundle, or how it begins; the first task when left out.
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// Sections to show, for example `roster,questions`.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(crate) section: Vec<Section>,
+    /// Paragraphs that hold all these words, or names of an entity under any alias. May be repeated.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) find: Vec<String>,
+    /// A paragraph, or several as in 12-15.
+    #[arg(long, value_name = "N[-M]", value_delimiter = ',')]
+    pub(crate) paragraph: Vec<String>,
+    /// How each question and constraint is solved, fact by fact.
+    #[arg(long)]
+    pub(crate) gold: bool,
+    /// Each trap: what is wrong, what is right, where, and what it changes.
+    #[arg(long)]
+    pub(crate) traps: bool,
+    /// A completion that passes.
+    #[arg(long)]
+    pub(crate) witness: bool,
+    /// The same sections as one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// One exact part, for programs.
+    #[arg(long, value_enum, conflicts_with_all = ["section", "find", "paragraph", "gold", "traps", "witness", "json"])]
+    pub(crate) part: Option<TaskPart>,
+}
+
+/// A section of a shown task, in the order in which they are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Section {
+    /// What it is, and what to do.
+    Overview,
+    /// Entities.
+    Roster,
+    /// Paragraphs.
+    Document,
+    /// Questions.
+    Questions,
+    /// Constraints on the artifact.
+    Constraints,
+    /// How to answer.
+    Format,
+    /// How each question and constraint is solved.
+    Gold,
+    /// Traps.
+    Traps,
+    /// A completion that passes.
+    Witness,
+}
+
+impl Section {
+    /// What a model is told.
+    pub(crate) const PUBLIC: [Self; 6] = [
+        Self::Overview,
+        Self::Roster,
+        Self::Document,
+        Self::Questions,
+        Self::Constraints,
+        Self::Format,
+    ];
+
+    /// Its name in flags and in JSON.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Overview => "overview",
+            Self::Roster => "roster",
+            Self::Document => "document",
+            Self::Questions => "questions",
+            Self::Constraints => "constraints",
+            Self::Format => "format",
+            Self::Gold => "gold",
+            Self::Traps => "traps",
+            Self::Witness => "witness",
+        }
+    }
 }
 
 /// A part of a task.

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         Ok(Outcome::No) => ExitCode::from(1),
         Err(error) => {
             // One line for people; the causes follow on the same line.
-            eprintln!("lode: {error:#}");
+            term::plain(&format!("lode: {error:#}"));
             ExitCode::from(2)
         }
     }
@@ -57,7 +57,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         }
         Command::Task { command } => match command {
             TaskCommand::New { task, json } => cmd::task::new(&task, json),
-            TaskCommand::Show { task, part } => cmd::task::show(&task, part),
+            TaskCommand::Show(args) => cmd::task::show(&args),
             TaskCommand::Grade { task, completion, json } => {
                 cmd::task::grade(&task, &completion, json)
             }

@@ -16,6 +16,7 @@ use lode_proto::{
     ledger::LedgerEntry,
     manifest::CounterRecord,
     mine::MineRequest,
+    task::Profile,
 };
 
 use crate::core::{Event, Record};
@@ -68,7 +69,7 @@ struct Part {
     commits: BTreeMap<PublicKey, Envelope>,
     reveals: BTreeMap<PublicKey, Envelope>,
     fixed: Option<Envelope>,
-    tasks: Vec<Option<TaskId>>,
+    tasks: Vec<(Profile, Option<TaskId>)>,
     outcomes: BTreeMap<u64, Outcome>,
     leases: BTreeMap<u64, Vec<Lease>>,
     groups: BTreeMap<u64, GroupPart>,
@@ -101,7 +102,7 @@ impl Part {
 
     fn settle(&mut self, counter: u64, outcome: &Outcome) {
         let place = usize::try_from(counter).unwrap_or(usize::MAX);
-        let task = self.tasks.get(place).copied().flatten();
+        let task = self.tasks.get(place).and_then(|(_, task)| *task);
         let (epoch, outcome) = (self.epoch, outcome.clone());
         self.outcomes.insert(counter, outcome.clone());
         self.ledger.push(LedgerEntry::Sealed { epoch, counter, task, outcome });
@@ -175,10 +176,10 @@ impl Collector {
         let part = self.part.filter(|part| part.closed).ok_or(EvidenceError::NotClosed(epoch))?;
         let beacon_fixed = part.fixed.ok_or(EvidenceError::NotClosed(epoch))?;
         let mut counters = Vec::new();
-        for (counter, task) in (0..).zip(&part.tasks) {
+        for (counter, (profile, task)) in (0..).zip(&part.tasks) {
             let outcome = part.outcomes.get(&counter).cloned();
             let outcome = outcome.ok_or(broken("a closed epoch with an unsettled counter"))?;
-            counters.push(CounterRecord { counter, task: *task, outcome });
+            counters.push(CounterRecord { counter, profile: *profile, task: *task, outcome });
         }
         let mut groups = Vec::new();
         let mut introduced = BTreeSet::new();
@@ -257,13 +258,13 @@ fn take_one(part: &mut Part, event: &Event) -> Result<(), EvidenceError> {
             let envelope = fixed.hash()?;
             part.ledger.push(LedgerEntry::BeaconFixed { epoch: part.epoch, envelope });
         }
-        Event::CounterExhausted => {
-            part.tasks.push(None);
+        Event::CounterExhausted { profile } => {
+            part.tasks.push((*profile, None));
             part.settle(part.tasks.len() as u64 - 1, &Outcome::Exhausted);
         }
-        Event::LeaseIssued { counter, task, miner, policy, .. } => {
+        Event::LeaseIssued { counter, task, profile, miner, policy, .. } => {
             if *counter == part.tasks.len() as u64 {
-                part.tasks.push(Some(*task));
+                part.tasks.push((*profile, Some(*task)));
             }
             let leases = part.leases.entry(*counter).or_default();
             let number = u32::try_from(leases.len()).unwrap_or(u32::MAX);
@@ -314,6 +315,9 @@ fn take_one(part: &mut Part, event: &Event) -> Result<(), EvidenceError> {
             });
         }
         Event::Settled { counter, outcome } => part.settle(*counter, outcome),
+        Event::ProfileMoved { step } => {
+            part.ledger.push(LedgerEntry::Moved { epoch: part.epoch, step: *step });
+        }
         Event::EpochClosed { .. } => {
             part.ledger.push(LedgerEntry::EpochClosed {
                 epoch: part.epoch,

@@ -109,7 +109,7 @@ async fn killed_at_every_point_nothing_acknowledged_is_lost() {
         serde_json::from_value(file["addresses"].clone()).expect("addresses");
 
     let (verifiers, miners) =
-        everybody(folder.path(), network, &addresses, &Default::default()).await;
+        everybody(folder.path(), network, &addresses, &Default::default(), |_| 1).await;
 
     let mut kills = 0;
     loop {

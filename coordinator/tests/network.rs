@@ -14,10 +14,12 @@ use lode_coordinator::{
 };
 use lode_node::transport::Protocol;
 use lode_proto::{
+    adapt::Why,
     envelope::Envelope,
     key::SecretKey,
     mine::{MineReply, MineRequest},
     refusal::Refusal,
+    task::Profile,
 };
 
 fn port_of(addresses: &[String]) -> u16 {
@@ -47,7 +49,8 @@ async fn an_epoch_becomes_a_published_bundle_in_spite_of_a_restart() {
         shell::start_with(settings.clone(), engine.clone(), sink.clone()).await.expect("starts");
     let (network, addresses) = (running.network, running.addresses.clone());
 
-    let (verifiers, miners) = everybody(folder.path(), network, &addresses, &spy.witnesses).await;
+    let (verifiers, miners) =
+        everybody(folder.path(), network, &addresses, &spy.witnesses, |_| 1).await;
 
     // Down in the middle of the work, and up again at the same place.
     let graded = |notice: &Notice| match notice {
@@ -110,6 +113,60 @@ async fn an_epoch_becomes_a_published_bundle_in_spite_of_a_restart() {
     assert_eq!(report.signatures, 3, "the coordinator and two verifiers");
 }
 
+/// A model that finds `nano` too easy is moved to `mini` within the epoch; the bundle holds tasks of both,
+/// and auditors (each verifier before it signs, and this test) find every choice as the rule gives it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_model_is_moved_to_a_harder_profile_and_the_audit_holds() {
+    let folder = tempfile::tempdir().expect("folder");
+    let spy = Spy::default();
+    let target = Target { pairs: 3, max_tasks: 80, ..Target::default() };
+    let mut settings = config(&folder.path().join("coordinator"), 0, target);
+    settings.campaign.profiles = vec![Profile::Nano, Profile::Mini];
+    settings.stop_when_finished = true;
+    let (sink, mut notices) = events();
+    let mut running =
+        shell::start_with(settings, Arc::new(spy.clone()), sink).await.expect("starts");
+    let (network, addresses) = (running.network, running.addresses.clone());
+    let strength = |profile| if profile == Profile::Nano { 4 } else { 2 };
+    let (verifiers, miners) =
+        everybody(folder.path(), network, &addresses, &spy.witnesses, strength).await;
+    let mut moves = Vec::new();
+    let path = wait_for(&mut notices, |notice| match notice {
+        Notice::ProfileMoved { step, .. } => {
+            moves.push(*step);
+            None
+        }
+        Notice::BundlePublished { path, .. } => Some(path.clone()),
+        Notice::BundleFailed { reason } | Notice::NotSigned { reason } => panic!("{reason}"),
+        _ => None,
+    })
+    .await;
+    for handle in miners {
+        handle.await.expect("mines");
+    }
+    for handle in verifiers {
+        handle.await.expect("verifies");
+    }
+    running.finished().await.expect("ends by itself");
+    let status = running.status().borrow().clone();
+    let [step] = moves.as_slice() else { panic!("one move, not {moves:?}") };
+    assert_eq!((step.from, step.to, step.why), (Profile::Nano, Profile::Mini, Why::TooEasy));
+    assert_eq!(status.moves, moves);
+    assert_eq!(
+        status.levels.iter().map(|level| level.profile).collect::<Vec<_>>(),
+        [Profile::Mini]
+    );
+
+    let options = AuditOptions { anchor: Some(network), threads: 2, ..AuditOptions::default() };
+    let report = audit(&path, &lode_bundle::engine::BuiltinEngine, &options);
+    assert!(report.holds(), "{:?}", report.findings);
+    let seen = lode_bundle::inspect::inspect(&path).expect("reads");
+    let profiles: Vec<Profile> = seen.profiles.into_keys().collect();
+    assert_eq!(profiles, [Profile::Nano, Profile::Mini]);
+    let card = std::fs::read_to_string(path.join("README.md")).expect("a card");
+    assert!(card.contains("`nano` (") && card.contains("`mini` ("), "{card}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_settings_are_one_clear_line() {
     let folder = tempfile::tempdir().expect("folder");
@@ -133,6 +190,11 @@ async fn bad_settings_are_one_clear_line() {
     bad.campaign.domain = corrupt.display().to_string();
     let text = explain(start(bad).await.expect_err("corrupt domain"));
     assert!(text.contains("corrupt"), "{text}");
+
+    let mut bad = good();
+    bad.campaign.profiles = vec![Profile::Mini, Profile::Standard];
+    let text = explain(start(bad).await.expect_err("where do new models begin?"));
+    assert!(text.contains("profiles") && text.contains("nano"), "{text}");
 
     let mut bad = good();
     bad.listen = vec!["127.0.0.1:80".into()];

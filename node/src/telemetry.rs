@@ -4,8 +4,12 @@
 //! Log lines go to standard error. Events are the daemon's own short story (leased, committed,
 //! sealed …): each goes to the log under the target `event` and, where a file was named, to that
 //! file as one JSON object a line; dashboards and tests read the file.
+//!
+//! Messages and fields quote what strangers wrote (reasons, names, errors of theirs). So every value of
+//! every line passes [`lode_proto::plain`] here, where it is written, and no caller has to think of it.
 
 use std::{
+    fmt,
     fs::{File, OpenOptions},
     io::{self, IsTerminal, Write},
     os::unix::fs::OpenOptionsExt,
@@ -14,8 +18,13 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use lode_proto::plain::{self, Surface};
 use serde_json::{Map, Value};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter,
+    field::MakeExt,
+    fmt::format::{Writer, debug_fn},
+};
 
 use crate::files::FileError;
 
@@ -26,6 +35,9 @@ pub const FILTER_VARIABLE: &str = "LODE_LOG";
 /// tell of every stream.
 const DEFAULT_FILTER: &str = "info,libp2p=error,libp2p_swarm=error,multistream_select=error,yamux=error,quinn=error,\
      hickory_proto=error,hickory_resolver=error,netlink_proto=error,sled=warn";
+
+/// Most characters of one value in a log line.
+const VALUE_CHARS: usize = 4_000;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,14 +84,41 @@ pub fn start(format: Format) -> Result<(), TelemetryError> {
     };
     let filter = EnvFilter::try_new(directives)
         .map_err(|error| TelemetryError::Filter { text, reason: error.to_string() })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter);
     let started = match format {
-        Format::Plain => {
-            builder.with_ansi(io::stderr().is_terminal()).with_target(false).try_init()
+        Format::Plain => builder
+            .with_writer(io::stderr)
+            .with_ansi(io::stderr().is_terminal())
+            .with_target(false)
+            .fmt_fields(
+                debug_fn(|out, field, value| write_field(out, field.name(), value)).delimited(" "),
+            )
+            .try_init(),
+        Format::Json => {
+            builder.with_writer(|| InertJson(io::stderr())).json().flatten_event(true).try_init()
         }
-        Format::Json => builder.json().flatten_event(true).try_init(),
     };
     started.map_err(|_| TelemetryError::Twice)
+}
+
+/// One field of a plain line.
+fn write_field(out: &mut Writer<'_>, name: &str, value: &dyn fmt::Debug) -> fmt::Result {
+    let value = plain::escape(&format!("{value:?}"), Surface::Line, VALUE_CHARS);
+    if name == "message" { write!(out, "{value}") } else { write!(out, "{name}={value}") }
+}
+
+/// Takes whole lines of JSON and writes them so that nothing in their strings acts on a terminal.
+struct InertJson<W>(W);
+
+impl<W: Write> Write for InertJson<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write_all(plain::json(&String::from_utf8_lossy(line)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Where events go; clones share it.
@@ -122,7 +161,7 @@ impl Events {
     /// written, one warning says so.
     pub fn emit<const N: usize>(&self, event: &str, fields: [(&str, Value); N]) {
         let text: String =
-            fields.iter().map(|(name, value)| format!(" {name}={}", plain(value))).collect();
+            fields.iter().map(|(name, value)| format!(" {name}={}", shown(value))).collect();
         tracing::info!(target: "event", "{event}{text}");
         let Some(file) = &self.file else { return };
         let mut object = Map::new();
@@ -131,7 +170,7 @@ impl Events {
         for (name, value) in fields {
             object.insert(name.into(), value);
         }
-        let line = format!("{}\n", Value::Object(object));
+        let line = format!("{}\n", plain::json(&Value::Object(object).to_string()));
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         // One write a line, so that a kill leaves whole lines.
         if let Err(error) = file.file.write_all(line.as_bytes())
@@ -143,7 +182,7 @@ impl Events {
     }
 }
 
-fn plain(value: &Value) -> String {
+fn shown(value: &Value) -> String {
     match value {
         Value::String(text) if !text.is_empty() && !text.contains([' ', '"', '\n', '=']) => {
             text.clone()
@@ -183,10 +222,25 @@ mod tests {
 
     #[test]
     fn plain_fields_stay_on_one_line() {
-        assert_eq!(plain(&"abc".into()), "abc");
-        assert_eq!(plain(&"a\nb".into()), "\"a\\nb\"");
-        assert_eq!(plain(&5.into()), "5");
-        assert_eq!(plain(&"".into()), "\"\"");
+        assert_eq!(shown(&"abc".into()), "abc");
+        assert_eq!(shown(&"a\nb".into()), "\"a\\nb\"");
+        assert_eq!(shown(&5.into()), "5");
+        assert_eq!(shown(&"".into()), "\"\"");
+    }
+
+    #[test]
+    fn a_strangers_text_acts_on_no_log_line() {
+        let hostile = "\u{1b}[2J\nERROR forged\u{202e} \u{9b}31m";
+        let mut line = String::new();
+        write_field(&mut Writer::new(&mut line), "reason", &format_args!("{hostile}"))
+            .expect("fits");
+        assert_eq!(line, "reason=\\u{1b}[2J\\nERROR forged\\u{202e} \\u{9b}31m");
+        let mut bytes = Vec::new();
+        let json = format!("{}\n", serde_json::json!({ "reason": hostile }));
+        InertJson(&mut bytes).write_all(json.as_bytes()).expect("writes");
+        let shown = String::from_utf8(bytes).expect("UTF-8");
+        assert!(shown.trim_end().is_ascii() && !shown.contains('\u{1b}'), "{shown}");
+        assert_eq!(serde_json::from_str::<Value>(&shown).expect("JSON")["reason"], hostile);
     }
 
     #[test]

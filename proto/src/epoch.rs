@@ -8,10 +8,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{AttemptId, Hash, LeaseId},
+    id::{AttemptId, Hash, LeaseId, PolicyId},
     key::PublicKey,
-    payload,
-    task::TaskTemplate,
+    payload, seed,
+    task::{Place, Profile, TaskSpec, TaskTemplate},
 };
 
 /// What is asked of miners during an epoch.
@@ -25,6 +25,33 @@ pub struct Campaign {
     pub max_completion_tokens: u32,
     /// A lease's time, milliseconds.
     pub lease_ms: u64,
+    /// Profiles that a policy is moved between, easiest first, by [`crate::adapt`]. Empty where every
+    /// task has the template's profile; otherwise it holds that one, where new policies begin.
+    pub profiles: Vec<Profile>,
+}
+
+impl Campaign {
+    /// Whether tasks of this profile may be given out.
+    #[must_use]
+    pub fn allows(&self, profile: Profile) -> bool {
+        profile == self.template.profile || self.profiles.contains(&profile)
+    }
+
+    /// What the task at a place of the epoch is made from.
+    #[must_use]
+    pub fn spec(&self, secret: &[u8; 32], beacon: &Hash, place: Place) -> TaskSpec {
+        let seed = seed::place_seed(secret, beacon, self.template.profile, place);
+        TaskSpec { profile: place.profile, ..self.template.spec(seed) }
+    }
+}
+
+/// Where a policy stands when an epoch is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Level {
+    /// The policy.
+    pub policy: PolicyId,
+    /// The profile of its next task.
+    pub profile: Profile,
 }
 
 /// The coordinator's promise for an epoch.
@@ -38,6 +65,9 @@ pub struct EpochOpen {
     pub campaign: Campaign,
     /// Head of the ledger before this epoch.
     pub ledger_head: Hash,
+    /// Policies that do not begin at the template's profile, in order of policy: what earlier epochs
+    /// found. Signed before the beacon is fixed, so before anyone knows a task.
+    pub levels: Vec<Level>,
 }
 
 /// The epoch's public randomness, with all it was made of.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    adapt::Step,
     codec::{CodecError, encode},
     epoch::Outcome,
     id::{Hash, TaskId},
@@ -44,6 +45,13 @@ pub enum LedgerEntry {
         count: u64,
         /// The secret.
         secret: Hash,
+    },
+    /// A policy was moved to another profile: what [`crate::adapt`] gives for the entries before.
+    Moved {
+        /// Number of the epoch.
+        epoch: u64,
+        /// What was decided, and on what.
+        step: Step,
     },
 }
 

@@ -12,6 +12,7 @@
 //! holds, by [`codec::decode`], which refuses anything but the one canonical encoding.
 #![forbid(unsafe_code)]
 
+pub mod adapt;
 pub mod attempt;
 pub mod codec;
 pub mod credit;
@@ -26,6 +27,7 @@ pub mod limits;
 pub mod manifest;
 pub mod merkle;
 pub mod mine;
+pub mod plain;
 pub mod policy;
 pub mod refusal;
 pub mod seed;

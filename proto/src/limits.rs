@@ -109,6 +109,8 @@ pub const MAX_EPOCH_TASKS: u64 = 1_000_000;
 pub const MAX_PARAGRAPHS: usize = 2_000;
 /// Trace steps that the parser reads; a longer trace is a format failure.
 pub const MAX_TRACE_STEPS: usize = 400;
+/// Policies whose profile is moved by what they pass; any more stay at the template's.
+pub const MAX_ADAPTED_POLICIES: usize = 10_000;
 /// Largest record of the durable log, bytes.
 pub const MAX_LOG_RECORD_BYTES: usize = MAX_ENCODED_BYTES;
 /// Records that one sync of the durable log may cover.

@@ -11,6 +11,7 @@ use crate::{
     id::{Hash, NetworkId, TaskId},
     key::PublicKey,
     payload,
+    task::Profile,
 };
 
 /// The format named in manifests of this build.
@@ -34,6 +35,9 @@ pub struct FileRecord {
 pub struct CounterRecord {
     /// The counter.
     pub counter: u64,
+    /// Profile of its task. Of the counters of one profile, in order, the n-th has the n-th task of
+    /// that profile's sequence ([`crate::task::Place`]).
+    pub profile: Profile,
     /// The task; `None` where the generator found none.
     pub task: Option<TaskId>,
     /// What became of it.

@@ -4,6 +4,7 @@
 //! secret ─► commit                                       (published before anything else)
 //! verifiers' nonces ─► beacon                            (fixed after the commit)
 //! secret ‖ beacon ‖ i ─► task seed i                     (DESIGN 5, "Epochs")
+//! secret ‖ beacon ‖ profile ‖ i ─► task seed i of another profile than the template's
 //! secret ‖ beacon ‖ i ‖ lease ‖ attempt ─► attempt seed  (the miner's sampling noise)
 //! attempt seed, position, token ─► Gumbel noise
 //! ```
@@ -11,6 +12,7 @@
 use crate::{
     id::{Hash, JobId, LeaseId},
     key::PublicKey,
+    task::{Place, Profile},
 };
 
 /// The public commitment to an epoch's secret.
@@ -44,6 +46,17 @@ pub fn beacon(commit: &Hash, epoch: u64, reveals: &[(PublicKey, [u8; 32])]) -> H
 #[must_use]
 pub fn task_seed(secret: &[u8; 32], beacon: &Hash, counter: u64) -> [u8; 32] {
     Hash::derive_parts("lode/task", &[secret, beacon.as_bytes(), &counter.to_le_bytes()]).0
+}
+
+/// The seed of the task at a place of an epoch. The template's own profile has the seeds of
+/// [`task_seed`]; every other profile has seeds that tell nothing about those.
+#[must_use]
+pub fn place_seed(secret: &[u8; 32], beacon: &Hash, template: Profile, place: Place) -> [u8; 32] {
+    if place.profile == template {
+        return task_seed(secret, beacon, place.index);
+    }
+    let (profile, index) = (place.profile.name().as_bytes(), place.index.to_le_bytes());
+    Hash::derive_parts("lode/task-of-profile", &[secret, beacon.as_bytes(), profile, &index]).0
 }
 
 /// The seed of a held-out evaluation task: another context, so never a task of any epoch.
@@ -222,6 +235,12 @@ mod tests {
         let task = task_seed(&secret, &beacon, 0);
         assert_ne!(task, attempt_seed(&secret, &beacon, 0, 0, 0));
         assert_ne!(task, held_out_seed(&secret, 0));
+        let place =
+            |profile, index| place_seed(&secret, &beacon, Profile::Nano, Place { profile, index });
+        assert_eq!(place(Profile::Nano, 0), task);
+        assert_ne!(place(Profile::Mini, 0), task);
+        assert_ne!(place(Profile::Mini, 0), place(Profile::Standard, 0));
+        assert_ne!(place(Profile::Mini, 0), place(Profile::Mini, 1));
         assert_ne!(task, task_seed(&secret, &beacon, 1));
         assert_ne!(
             attempt_seed(&secret, &beacon, 0, 1, 0),

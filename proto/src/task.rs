@@ -39,6 +39,16 @@ impl Profile {
     }
 }
 
+/// Where a task stands in its epoch: each profile has a sequence of its own, without gaps, so that
+/// whoever chooses which sequence goes on does not choose among tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// The sequence.
+    pub profile: Profile,
+    /// Number in it, from 0.
+    pub index: u64,
+}
+
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -1,4 +1,4 @@
-//! Tasks as JSON lines for other tools: `dump PROFILE FIRST COUNT`.
+//! Tasks as JSON lines for other tools: `dump PROFILE FIRST COUNT [DOMAIN]`.
 use lode_proto::task::{Profile, TaskTemplate};
 use lode_tasks::{ENGINE_VERSION, family::Library, longdoc};
 
@@ -7,11 +7,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let profile: Profile = arguments.next().unwrap_or_else(|| "nano".into()).parse()?;
     let first: u64 = arguments.next().unwrap_or_else(|| "0".into()).parse()?;
     let count: u64 = arguments.next().unwrap_or_else(|| "10".into()).parse()?;
+    let domain = arguments.next().unwrap_or_else(|| "companies".into());
     let library = Library::builtin()?;
     let template = TaskTemplate {
         family: longdoc::NAME.into(),
         engine_version: ENGINE_VERSION,
-        domain: library.named("companies")?,
+        domain: library.named(&domain)?,
         profile,
         inputs: Vec::new(),
     };

@@ -1,4 +1,4 @@
-//! Tasks a second: `rate PROFILE COUNT`.
+//! Tasks a second: `rate PROFILE COUNT [DOMAIN]`.
 use std::{collections::BTreeMap, time::Instant};
 
 use lode_proto::task::{Profile, TaskTemplate};
@@ -8,11 +8,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let profile: Profile = arguments.next().unwrap_or_else(|| "nano".into()).parse()?;
     let count: u64 = arguments.next().unwrap_or_else(|| "1000".into()).parse()?;
+    let domain: String = arguments.next().unwrap_or_else(|| "companies".into());
     let library = Library::builtin()?;
     let template = TaskTemplate {
         family: longdoc::NAME.into(),
         engine_version: ENGINE_VERSION,
-        domain: library.named("companies")?,
+        domain: library.named(&domain)?,
         profile,
         inputs: Vec::new(),
     };

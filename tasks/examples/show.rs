@@ -1,4 +1,4 @@
-//! Prints one task with its key: `show PROFILE SEED`.
+//! Prints one task with its key: `show PROFILE SEED [DOMAIN]`.
 use lode_proto::task::{Profile, TaskTemplate};
 use lode_tasks::{ENGINE_VERSION, family::Library, longdoc};
 
@@ -6,11 +6,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let profile: Profile = arguments.next().unwrap_or_else(|| "nano".into()).parse()?;
     let seed: u64 = arguments.next().unwrap_or_else(|| "0".into()).parse()?;
+    let domain: String = arguments.next().unwrap_or_else(|| "companies".into());
     let library = Library::builtin()?;
     let template = TaskTemplate {
         family: longdoc::NAME.into(),
         engine_version: ENGINE_VERSION,
-        domain: library.named("companies")?,
+        domain: library.named(&domain)?,
         profile,
         inputs: Vec::new(),
     };

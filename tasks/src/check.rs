@@ -3,10 +3,11 @@
 //! Words are runs of non-space characters. Terms are compared as whole tokens (runs of letters and
 //! digits), in any case, so `Volt Link.` holds `volt link` and `Volt Linkage` does not.
 
-use crate::{number, types::Check};
+mod guess;
 
-/// Smallest modulus of a constraint: with a smaller one, guessing pays.
-pub const MIN_MODULUS: i64 = 50;
+use crate::{number, types::Check};
+pub use guess::{MAX_DERIVED_PPB, guess, guess_ppb};
+pub(crate) use guess::{equation_ppb, number_ppb, prime_ppb};
 
 /// Whether the artifact satisfies the check.
 #[must_use]
@@ -37,7 +38,14 @@ pub fn holds(check: &Check, artifact: &str) -> bool {
             }
             true
         }
-        Check::DigitSum(sum) => digit_sum(artifact) == *sum,
+        Check::Json { answer, n } => {
+            let found = objects(artifact);
+            let [object] = found.as_slice() else { return false };
+            let text = object.get("answer").and_then(serde_json::Value::as_str);
+            object.len() == 2
+                && object.get("n").and_then(serde_json::Value::as_i64) == Some(*n)
+                && text.is_some_and(|text| answer.iter().any(|form| same_term(text, form)))
+        }
         Check::WordLengths(lengths) => {
             let found: Vec<usize> = words(artifact).take(lengths.len()).map(letters).collect();
             found.len() == lengths.len()
@@ -56,6 +64,33 @@ pub fn holds(check: &Check, artifact: &str) -> bool {
         }
         Check::EndsWith(word) => {
             words(artifact).next_back().is_some_and(|last| sort_key(last) == *word)
+        }
+        Check::WordAt { place, word } => usize::from(*place)
+            .checked_sub(1)
+            .and_then(|at| words(artifact).nth(at))
+            .is_some_and(|found| sort_key(found) == *word),
+        Check::LetterCount { letter, count } => {
+            let found = artifact.chars().flat_map(char::to_lowercase).filter(|c| c == letter);
+            found.count() == usize::from(*count)
+        }
+        Check::DifferentInitials(count) => {
+            let mut firsts: Vec<char> =
+                words(artifact).take(usize::from(*count)).filter_map(initial).collect();
+            firsts.sort_unstable();
+            firsts.dedup();
+            firsts.len() == usize::from(*count)
+        }
+        Check::LengthSum { words: count, letters: sum } => {
+            let count = usize::from(*count);
+            words(artifact).count() >= count
+                && words(artifact).take(count).map(letters).sum::<usize>() == usize::from(*sum)
+        }
+        Check::NoRepeats => {
+            let mut all: Vec<String> = words(artifact).map(sort_key).collect();
+            let count = all.len();
+            all.sort_unstable();
+            all.dedup();
+            all.len() == count
         }
     }
 }
@@ -91,9 +126,11 @@ pub fn explain(check: &Check, artifact: &str) -> String {
         Check::Acrostic(letters) => format!("its first words do not spell {letters}"),
         Check::ForbiddenLetter(letter) => format!("it holds the letter {letter:?}"),
         Check::Order(_) => "its terms are missing or in another order".to_owned(),
-        Check::DigitSum(sum) => {
-            format!("its digits add up to {}, {sum} is asked for", digit_sum(artifact))
-        }
+        Check::Json { answer, n } => format!(
+            "it has {} JSON objects; exactly one, with \"answer\" {:?} and \"n\" {n}, is asked for",
+            objects(artifact).len(),
+            answer.first().map_or("", String::as_str)
+        ),
         Check::WordLengths(lengths) => {
             format!("its first words do not have {lengths:?} letters")
         }
@@ -102,6 +139,18 @@ pub fn explain(check: &Check, artifact: &str) -> String {
         }
         Check::SentenceCount(count) => format!("it does not have {count} sentences"),
         Check::EndsWith(word) => format!("it does not end with {word:?}"),
+        Check::WordAt { place, word } => format!("its word {place} is not {word:?}"),
+        Check::LetterCount { letter, count } => {
+            format!("it does not have the letter {letter:?} exactly {count} times")
+        }
+        Check::DifferentInitials(count) => {
+            format!("its first {count} words do not begin with different letters")
+        }
+        Check::LengthSum { words: count, letters: sum } => format!(
+            "its first {count} words have {} letters together, {sum} are asked for",
+            words(artifact).take(usize::from(*count)).map(letters).sum::<usize>()
+        ),
+        Check::NoRepeats => "a word occurs twice".to_owned(),
     }
 }
 
@@ -171,12 +220,41 @@ fn letters(word: &str) -> usize {
 }
 
 /// Letters and digits of a word in lower case.
-fn sort_key(word: &str) -> String {
+pub(crate) fn sort_key(word: &str) -> String {
     word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-fn digit_sum(text: &str) -> i64 {
-    text.chars().filter_map(|c| c.to_digit(10)).map(i64::from).sum()
+/// Whether two texts are the same run of tokens, in any case.
+fn same_term(a: &str, b: &str) -> bool {
+    let (mut left, mut right) = (tokens(a).peekable(), tokens(b).peekable());
+    if left.peek().is_none() {
+        return false;
+    }
+    loop {
+        match (left.next(), right.next()) {
+            (None, None) => return true,
+            (Some((_, a)), Some((_, b))) if same(a, b) => {}
+            _ => return false,
+        }
+    }
+}
+
+/// The JSON objects of a text, from left to right, each read from the first brace that opens one.
+fn objects(text: &str) -> Vec<serde_json::Map<String, serde_json::Value>> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(open) = text.get(from..).and_then(|rest| rest.find('{')).map(|at| from + at) {
+        let tail = text.get(open..).unwrap_or_default();
+        let mut stream = serde_json::Deserializer::from_str(tail).into_iter();
+        from = match stream.next() {
+            Some(Ok(serde_json::Value::Object(object))) => {
+                found.push(object);
+                open + stream.byte_offset().max(1)
+            }
+            _ => open + 1,
+        };
+    }
+    found
 }
 
 fn holds_number(artifact: &str, milli: Option<i64>) -> bool {
@@ -211,8 +289,26 @@ mod tests {
     }
 
     #[test]
+    fn one_json_object_of_two_fields_and_no_other() {
+        let check = Check::Json { answer: vec!["Volt Link".into()], n: 71 };
+        for (artifact, wanted) in [
+            ("{\"answer\":\"Volt Link\",\"n\":71}", true),
+            ("x { y {\"answer\": \"VOLT LINK.\", \"n\": 71} }", true),
+            ("{\"answer\":\"Volt Link\",\"n\":\"71\"}", false),
+            ("{\"answer\":\"Volt Link\",\"n\":71.0}", false),
+            ("{\"answer\":\"Volt\",\"n\":71}", false),
+            ("{\"answer\":\"Volt Link\",\"n\":71,\"m\":1}", false),
+            ("{\"answer\":\"Volt Link\",\"n\":71} {}", false),
+            ("answer: Volt Link, n: 71", false),
+        ] {
+            assert_eq!(holds(&check, artifact), wanted, "{artifact}");
+        }
+        assert!(!holds(&check, &"{\"a\":[".repeat(300)), "deep nesting is no crash");
+    }
+
+    #[test]
     fn each_kind_holds_and_fails() {
-        let cases: [(Check, &str, &str); 16] = [
+        let cases: [(Check, &str, &str); 21] = [
             (Check::MaxWords(2), "a b", "a b c"),
             (Check::MinWords(2), "a b", "a"),
             (Check::StartsWith(vec!["Volt Link".into()]), "\"volt link, so", "so Volt Link"),
@@ -224,7 +320,16 @@ mod tests {
             (Check::Acrostic("KV".into()), "kite \"vale x", "kite x vale"),
             (Check::ForbiddenLetter('j'), "calm dunes", "Jade dunes"),
             (Check::Order(vec![vec!["a".into()], vec!["b".into()]]), "x a b", "b x a"),
-            (Check::DigitSum(7), "34", "35"),
+            (
+                Check::Json { answer: vec!["Volt Link".into()], n: 71 },
+                "so {\"n\": 71, \"answer\": \"volt link\"} it is",
+                "so {\"n\": 72, \"answer\": \"Volt Link\"} it is",
+            ),
+            (Check::WordAt { place: 2, word: "bee".into() }, "a Bee, c", "bee a c"),
+            (Check::LetterCount { letter: 'k', count: 2 }, "Keen oak", "keen"),
+            (Check::DifferentInitials(3), "ant bee cat ant", "ant Axe bee"),
+            (Check::LengthSum { words: 2, letters: 5 }, "ab cde f", "ab cd"),
+            (Check::NoRepeats, "a b c", "a b A."),
             (Check::WordLengths(vec![2, 3]), "ab, abc d", "ab ab"),
             (Check::Alphabetical(3), "ant Bee cat a", "ant cat bee"),
             (Check::SentenceCount(2), "A b. C d.", "A b. C d"),

@@ -4,24 +4,34 @@
 //! the result. Nothing about a subject is in code: an operator adds a domain by adding a file.
 //!
 //! ```text
-//! bytes ─► Raw ─► Reader ─────────────────────────────────► Domain
-//!          raw    read, attribute, derive, group, template
+//! bytes ─► Raw ──────► Reader ────────────────────────────────────► Domain ─► advice
+//!          raw, shape  read, head, attribute, derive, group, collide
 //! ```
+//!
+//! All along the way, whatever is wrong is recorded with its place and looked up in the file at the
+//! end: an author sees every [`Finding`] at once, with its line.
 
+mod advice;
 mod attribute;
+mod collide;
 mod derive;
+mod finding;
 mod group;
+mod head;
+mod limits;
 mod raw;
 mod read;
+mod reader;
+mod shape;
 mod template;
 
 use lode_proto::{id::Hash, limits::MAX_DOMAIN_BYTES};
 
 use crate::{family::DomainError, types::AttributeSchema};
 pub(crate) use derive::Rule;
-use raw::Raw;
-use read::Reader;
-pub(crate) use template::{Slot, Template, article, with_article};
+pub use finding::{Finding, Severity};
+use reader::Reader;
+pub(crate) use template::{Piece, Slot, Template, article, with_article};
 
 /// A form of a number in another unit than the attribute's.
 #[derive(Debug, Clone)]
@@ -109,22 +119,27 @@ macro_rules! wordings {
 wordings! {
     /// Question wordings by shape.
     Questions {
-        which, which_filtered, which_measure, which_measure_filtered, which_rank, which_only,
-        compare, number, count, total, gap, ;
+        which, which_filtered, which_measure, which_measure_filtered, which_rank,
+        which_rank_filtered, which_only, which_nearest, which_next, compare, number, value,
+        category, mode, count, total, gap, sum, take, then_take, ;
     }
 }
 wordings! {
     /// Parts of questions.
     Phrases {
-        ; selected, selected_measure, selected_filtered, selected_only, relative, versus, also, unit,
+        ; selected, selected_measure, selected_rank, selected_filtered, selected_measure_filtered,
+        selected_rank_filtered, selected_only, selected_nearest, that, that_next, set, other_set,
+        relative, versus, except, but_not, also, unit,
     }
 }
 wordings! {
     /// Constraint wordings by kind.
     Constraints {
         word_count, max_words, min_words, answer, category, fact, name, starts_with, word,
-        next_prime, equation, acrostic, forbidden_letter, order, digit_sum, word_lengths,
-        alphabetical, sentence_count, ends_with, ; answer_of, number_of,
+        next_prime, equation, modular, json, acrostic, forbidden_letter, order, word_lengths,
+        alphabetical, sentence_count, ends_with, word_at, letter_count, different_initials,
+        length_sum, first_word_of, last_word_of, no_repeats, ;
+        answer_of, number_of, times, plus_other,
     }
 }
 
@@ -174,6 +189,8 @@ pub struct Domain {
     pub(crate) joint: Vec<Vec<u16>>,
     pub(crate) measures: Vec<NamedMeasure>,
     pub(crate) groups: Vec<Group>,
+    /// Keys of the groups, for findings.
+    pub(crate) group_keys: Vec<String>,
     pub(crate) example: Example,
     pub(crate) marks: Vec<Mark>,
     pub(crate) sources: Vec<String>,
@@ -195,7 +212,7 @@ impl Domain {
     /// Reads and checks a domain file.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its line where TOML gives one, else with its place.
+    /// The first thing that is wrong, with its line.
     pub fn read(name: &str, bytes: &[u8]) -> Result<Self, DomainError> {
         if bytes.len() > MAX_DOMAIN_BYTES {
             return Err(DomainError::TooLarge {
@@ -204,18 +221,56 @@ impl Domain {
                 limit: MAX_DOMAIN_BYTES,
             });
         }
-        let text = std::str::from_utf8(bytes).map_err(|error| DomainError::Syntax {
-            name: name.to_owned(),
-            line: line_of(bytes, error.valid_up_to()),
-            message: "not UTF-8 text".to_owned(),
-        })?;
-        let raw: Raw = toml::from_str(text).map_err(|error| DomainError::Syntax {
-            name: name.to_owned(),
-            line: error.span().map_or(0, |span| line_of(bytes, span.start)),
-            message: error.message().to_owned(),
-        })?;
+        Self::examine(name, bytes).map_err(|findings| {
+            let first = findings.into_iter().next();
+            let (line, place, message) = first.map_or_else(
+                || (0, String::new(), "cannot be read".to_owned()),
+                |first| (first.line, first.place, first.message),
+            );
+            DomainError::Content { name: name.to_owned(), line, place, message }
+        })
+    }
+
+    /// Everything that is wrong with a domain file, and what would make it better; nothing for a
+    /// good one. `name` is the file's stem.
+    #[must_use]
+    pub fn check(name: &str, bytes: &[u8]) -> Vec<Finding> {
+        match Self::examine(name, bytes) {
+            Ok(domain) => {
+                let text = String::from_utf8_lossy(bytes);
+                finding::located(&text, advice::advise(&domain, &text))
+            }
+            Err(findings) => findings,
+        }
+    }
+
+    fn examine(name: &str, bytes: &[u8]) -> Result<Self, Vec<Finding>> {
+        let whole = |line: usize, message: String| {
+            let (severity, place) = (Severity::Error, String::new());
+            vec![Finding { severity, line, place, message }]
+        };
+        if bytes.len() > MAX_DOMAIN_BYTES {
+            let got = bytes.len();
+            return Err(whole(
+                0,
+                format!("the file has {got} bytes, at most {MAX_DOMAIN_BYTES} are allowed"),
+            ));
+        }
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let before = bytes.iter().take(error.valid_up_to());
+                let line = 1 + before.filter(|byte| **byte == b'\n').count();
+                return Err(whole(line, "not UTF-8 text: save the file as UTF-8".to_owned()));
+            }
+        };
+        let raw = shape::read(text)?;
         let keys = raw.attributes.iter().map(|attribute| attribute.key.clone()).collect();
-        Reader { name: name.to_owned(), keys }.domain(raw, Hash::of(bytes))
+        let reader = Reader::new(name, keys);
+        match reader.domain(raw, Hash::of(bytes)) {
+            Ok(domain) => Ok(domain),
+            Err(_) => Err(finding::located(text, reader.into_faults())),
+        }
     }
 
     /// The name in the file.
@@ -241,8 +296,4 @@ impl Domain {
     pub fn entities(&self) -> &str {
         &self.entities
     }
-}
-
-fn line_of(bytes: &[u8], offset: usize) -> usize {
-    1 + bytes.iter().take(offset).filter(|byte| **byte == b'\n').count()
 }

@@ -84,22 +84,14 @@ pub enum GenerateError {
 /// Why a domain file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DomainError {
-    /// Not TOML, or not of the expected shape.
-    #[error("domain {name}, line {line}: {message}")]
-    Syntax {
-        /// File stem.
-        name: String,
-        /// From 1; 0 where unknown.
-        line: usize,
-        /// What is wrong there.
-        message: String,
-    },
-    /// Well-formed, but unusable.
-    #[error("domain {name}, {place}: {message}")]
+    /// Not TOML, not of the expected shape, or unusable.
+    #[error("domain {name}{line}{place}: {message}", line = numbered(*line), place = named(place))]
     Content {
         /// File stem.
         name: String,
-        /// Which part, for example `attributes.employees`.
+        /// From 1; 0 where it has none.
+        line: usize,
+        /// Which part, for example `attributes.employees`; empty for the file as a whole.
         place: String,
         /// What is wrong there and what is expected.
         message: String,
@@ -130,6 +122,14 @@ pub enum DomainError {
         /// Those there are.
         known: String,
     },
+}
+
+fn numbered(line: usize) -> String {
+    if line > 0 { format!(", line {line}") } else { String::new() }
+}
+
+fn named(place: &str) -> String {
+    if place.is_empty() { String::new() } else { format!(", {place}") }
 }
 
 /// A kind of task: how to make one and how to grade an attempt at it.
@@ -180,7 +180,16 @@ struct Entry {
 }
 
 /// The domain files that are built in, by name.
-const BUILTIN: [(&str, &str); 1] = [("companies", include_str!("../domains/companies.toml"))];
+const BUILTIN: [(&str, &str); 8] = [
+    ("clinical_trials", include_str!("../domains/clinical_trials.toml")),
+    ("companies", include_str!("../domains/companies.toml")),
+    ("computational_biology", include_str!("../domains/computational_biology.toml")),
+    ("logistics", include_str!("../domains/logistics.toml")),
+    ("nuclear_physics", include_str!("../domains/nuclear_physics.toml")),
+    ("quantum_codes", include_str!("../domains/quantum_codes.toml")),
+    ("scrna_imputation", include_str!("../domains/scrna_imputation.toml")),
+    ("service_incidents", include_str!("../domains/service_incidents.toml")),
+];
 
 impl Library {
     /// A library of the built-in domains.

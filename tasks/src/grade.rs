@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! completion ─► parse ─► answers, constraints ─► traps, path
-//!                 └────► ledger: citations, computes, facts ─► dataflow ─► failure class, quality
+//!                 └────► ledger: citations, recomputation, facts ─► dataflow ─► failure class, quality
+//!                                                            outline ─► trace score
 //! ```
 //!
 //! [`Grader`] holds what all attempts at one task share; [`grade`] builds it for one. The outcome
@@ -25,13 +26,19 @@ mod answers;
 mod dataflow;
 mod index;
 mod ledger;
+mod outline;
 mod quality;
 mod reasons;
+mod recompute;
+mod steps;
+mod trace;
 mod traps;
 
 pub use index::TaskIndex;
 use index::{answer_scale, narrow};
 use ledger::Ledger;
+use outline::Outline;
+pub(crate) use outline::measured;
 use quality::{Share, Shares};
 pub use reasons::MAX_REASONS;
 
@@ -47,7 +54,10 @@ pub struct Grader<'a> {
     task: &'a Task,
     key: &'a AnswerKey,
     sentences: Sentences<'a>,
-    index: TaskIndex,
+    index: TaskIndex<'a>,
+    outline: Outline<'a>,
+    /// Facts that decide the answers, each once.
+    deciding: Vec<FactRef>,
     /// By question: how many base units the unit of its number is.
     scales: Vec<i64>,
 }
@@ -65,19 +75,24 @@ struct Graded<'a> {
     ledger: Ledger,
     /// Facts that decide an answer and that the trace does not finally state truly.
     unstated: Vec<FactRef>,
-    /// How many facts decide the answers.
-    deciding: usize,
 }
 
 impl<'a> Grader<'a> {
     /// Prepares a task and its key.
     #[must_use]
     pub fn new(task: &'a Task, key: &'a AnswerKey) -> Self {
+        let index = TaskIndex::new(task, key);
+        let mut deciding: Vec<FactRef> =
+            key.gold.iter().flat_map(|gold| gold.support.iter().copied()).collect();
+        deciding.sort_unstable();
+        deciding.dedup();
         Self {
             task,
             key,
             sentences: Sentences::new(task),
-            index: TaskIndex::new(task, key),
+            outline: Outline::new(task, key, &index),
+            index,
+            deciding,
             scales: key.gold.iter().map(|gold| answer_scale(task, &gold.query)).collect(),
         }
     }
@@ -120,12 +135,14 @@ impl<'a> Grader<'a> {
                 .collect(),
             citations: Vec::new(),
             computes: Vec::new(),
+            revisions: Vec::new(),
             dataflow: Vec::new(),
             traps: (1..=self.key.traps.len())
                 .map(|at| TrapOutcome { trap: narrow(at), status: TrapStatus::NotReached })
                 .collect(),
             path: Path::None,
             quality_milli: 0,
+            trace_milli: 0,
             failure: Some(if capped { FailureClass::Cap } else { FailureClass::Format }),
             reasons: vec![Reason { part: Part::Text, text }],
         }
@@ -139,7 +156,10 @@ impl<'a> Grader<'a> {
         let shares = Shares {
             answers: Share::of(graded.statuses.iter().map(|s| *s == AnswerStatus::Right)),
             constraints: Share::of(graded.holds.iter().copied()),
-            facts: Share { right: graded.deciding - graded.unstated.len(), all: graded.deciding },
+            facts: Share {
+                right: self.deciding.len() - graded.unstated.len(),
+                all: self.deciding.len(),
+            },
             citations: self.cited(ledger),
             computes: Share::of(ledger.computes.iter().map(|c| c.status == ComputeStatus::Right)),
             dataflow: Share::of(dataflow.iter().map(|outcome| outcome.follows)),
@@ -170,10 +190,12 @@ impl<'a> Grader<'a> {
             }),
             citations: ledger.citations.clone(),
             computes: ledger.computes.clone(),
+            revisions: ledger.revisions.clone(),
             dataflow,
             traps,
             path: traps::path(self, &graded, failure.is_none()),
             quality_milli: shares.milli(),
+            trace_milli: trace::milli(self, &graded),
             failure,
             reasons: Vec::new(),
         };
@@ -204,17 +226,14 @@ impl<'a> Grader<'a> {
         let holds =
             self.key.constraints.iter().map(|key| check::holds(&key.check, artifact)).collect();
         let ledger = Ledger::new(self.task, &self.index, parsed);
-        let mut deciding: Vec<FactRef> =
-            self.key.gold.iter().flat_map(|gold| gold.support.iter().copied()).collect();
-        deciding.sort_unstable();
-        deciding.dedup();
         let truth = &self.index.truth;
         let stated = |fact: &FactRef| {
-            ledger.get(*fact).is_some_and(|cell| cell != Cell::Missing && cell == truth.get(*fact))
+            ledger
+                .get(&self.index, *fact)
+                .is_some_and(|cell| cell != Cell::Missing && cell == truth.get(*fact))
         };
-        let unstated = deciding.iter().filter(|fact| !stated(fact)).copied().collect();
-        let deciding = deciding.len();
-        Graded { parsed, artifact, given, statuses, holds, ledger, unstated, deciding }
+        let unstated = self.deciding.iter().filter(|fact| !stated(fact)).copied().collect();
+        Graded { parsed, artifact, given, statuses, holds, ledger, unstated }
     }
 
     /// Whether a trap leads to this answer.

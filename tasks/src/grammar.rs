@@ -12,7 +12,7 @@
 //! thinks first runs without it.
 //!
 //! A trace without compute steps counts its ids up. With them a line has any id of its kind, since
-//! counting three kinds at once is beyond a grammar of a reasonable size; the parser gives a
+//! counting five kinds at once is beyond a grammar of a reasonable size; the parser gives a
 //! repeated id a meaning, so whatever is written under the grammar can be read, as far as the
 //! task's limit on bytes allows.
 //!
@@ -27,6 +27,7 @@ mod lark;
 mod sample;
 mod structure;
 
+pub(crate) use structure::MAX_GRAMMAR_STEPS;
 use structure::Node;
 
 /// Version of the grammars that [`grammar`] makes. 0 promises nothing.

@@ -17,6 +17,7 @@ pub mod check;
 pub mod domain;
 mod draw;
 pub mod family;
+pub mod foreign;
 pub mod fuzz;
 pub mod grade;
 pub mod grammar;
@@ -27,6 +28,7 @@ pub mod parse;
 mod prompt;
 pub mod query;
 pub mod recheck;
+mod term;
 pub mod types;
 
 /// Version of the generator and the grader whose output this build gives. 0 promises nothing.

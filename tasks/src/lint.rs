@@ -36,66 +36,102 @@ pub fn lint(text: &str) -> Result<(), Fault> {
         return Err(Fault::NotASentence(near(text, 0)));
     }
     let bytes = text.as_bytes();
-    for (at, pair) in bytes.windows(2).enumerate() {
-        if let [b' ', b' ' | b'.' | b',' | b';' | b'?'] | [b'(', b')'] | [b',', b',' | b'.'] = pair
-        {
-            return Err(Fault::EmptySlot(near(text, at)));
+    // One pass: documents are long, and every one is looked through.
+    let (mut word, mut run) = (0, 0);
+    let mut previous: Option<&str> = None;
+    let mut before = 0_u8;
+    for (at, &byte) in bytes.iter().enumerate() {
+        match (before, byte) {
+            (b' ', b' ' | b'.' | b',' | b';' | b'?') | (b'(', b')') | (b',', b',' | b'.') => {
+                return Err(Fault::EmptySlot(near(text, at - 1)));
+            }
+            (_, b'{' | b'}' | b'<' | b'>' | b'\n' | b'\t') | (b'[', b']') => {
+                return Err(Fault::Placeholder(near(text, at)));
+            }
+            (_, b'N' | b'n')
+                if bytes[at..].starts_with(b"None") || bytes[at..].starts_with(b"null") =>
+            {
+                return Err(Fault::Placeholder(near(text, at)));
+            }
+            (_, b' ') => {
+                previous = next_word(text, word, at, previous)?;
+                word = at + 1;
+            }
+            _ => {}
         }
+        if byte.is_ascii_digit() {
+            if !before.is_ascii_digit() {
+                run = at;
+            }
+        } else if before.is_ascii_digit() {
+            digits(text, run, at)?;
+        }
+        before = byte;
     }
-    if let Some(at) = text.find(['{', '}', '<', '>', '\n', '\t']) {
-        return Err(Fault::Placeholder(near(text, at)));
+    if before.is_ascii_digit() {
+        digits(text, run, bytes.len())?;
     }
-    if text.contains("None") || text.contains("null") || text.contains("[]") {
-        return Err(Fault::Placeholder(near(text, 0)));
-    }
-    words(text)?;
-    numbers(text)
+    next_word(text, word, bytes.len(), previous).map(|_| ())
 }
 
-fn words(text: &str) -> Result<(), Fault> {
-    let mut before: Option<&str> = None;
-    for word in text.split(' ') {
-        let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
-        if let Some(previous) = before {
-            if !bare.is_empty() && bare.eq_ignore_ascii_case(previous) && !is_number(bare) {
-                return Err(Fault::DoubledWord(format!("{previous} {bare}")));
-            }
-            let small = |article: &str| previous.eq_ignore_ascii_case(article);
-            let letters = bare.starts_with(char::is_alphabetic);
-            if letters && small("a") && crate::domain::article(bare) == "an"
-                || letters && small("an") && crate::domain::article(bare) == "a"
-            {
-                return Err(Fault::Article(format!("{previous} {bare}")));
-            }
-        }
-        // A word that closes a clause does not meet the next one.
-        before = word.ends_with(char::is_alphanumeric).then_some(bare);
+/// Whether a byte belongs to a word; letters beyond ASCII do.
+fn in_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || !byte.is_ascii()
+}
+
+/// Checks the word at `start..end` beside the one before; gives it where it meets the next one.
+fn next_word<'t>(
+    text: &'t str,
+    start: usize,
+    end: usize,
+    previous: Option<&'t str>,
+) -> Result<Option<&'t str>, Fault> {
+    let bytes = text.as_bytes();
+    let (mut from, mut to) = (start, end);
+    while from < to && !in_word(bytes[from]) {
+        from += 1;
     }
-    Ok(())
+    while from < to && !in_word(bytes[to - 1]) {
+        to -= 1;
+    }
+    let bare = text.get(from..to).unwrap_or_default();
+    if let Some(previous) = previous {
+        if bare.len() == previous.len()
+            && !bare.is_empty()
+            && bare.eq_ignore_ascii_case(previous)
+            && !is_number(bare)
+        {
+            return Err(Fault::DoubledWord(format!("{previous} {bare}")));
+        }
+        let wrong = match previous {
+            "a" | "A" => "an",
+            "an" | "An" | "AN" => "a",
+            _ => "",
+        };
+        if !wrong.is_empty()
+            && bare.starts_with(char::is_alphabetic)
+            && crate::domain::article(bare) == wrong
+        {
+            return Err(Fault::Article(format!("{previous} {bare}")));
+        }
+    }
+    // A word that closes a clause does not meet the next one.
+    let open = end > start && in_word(bytes[end - 1]);
+    Ok(open.then_some(bare))
 }
 
 fn is_number(word: &str) -> bool {
     word.bytes().all(|byte| byte.is_ascii_digit() || byte == b',' || byte == b'.')
 }
 
-fn numbers(text: &str) -> Result<(), Fault> {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        if !bytes[at].is_ascii_digit() {
-            at += 1;
-            continue;
-        }
-        let start = at;
-        while at < bytes.len() && bytes[at].is_ascii_digit() {
-            at += 1;
-        }
-        let decimal = start > 0 && bytes[start - 1] == b'.';
-        let year = text.get(start..at).and_then(|digits| digits.parse().ok());
-        let long = at - start > 3;
-        if long && !decimal && !year.is_some_and(|year| YEARS.contains(&year)) {
-            return Err(Fault::Number(near(text, start)));
-        }
+/// Checks the digits at `start..end`.
+fn digits(text: &str, start: usize, end: usize) -> Result<(), Fault> {
+    if end - start <= 3 || start > 0 && text.as_bytes()[start - 1] == b'.' {
+        return Ok(());
+    }
+    let year = text.get(start..end).and_then(|digits| digits.parse().ok());
+    if !year.is_some_and(|year| YEARS.contains(&year)) {
+        return Err(Fault::Number(near(text, start)));
     }
     Ok(())
 }

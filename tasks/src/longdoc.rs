@@ -17,6 +17,8 @@ pub mod cheat;
 mod constrain;
 mod dispute;
 mod document;
+#[cfg(test)]
+mod drawn;
 mod example;
 mod family;
 mod phrase;
@@ -184,9 +186,18 @@ fn attempt_once(
     let derived = trap::Derived { answers, checks };
     let artifact = artifact(&world, plan, &questions, &truth, &derived, draw)
         .ok_or(Failed::Draw("artifact"))?;
-    let text =
-        witness::write(&world, &plan.trace, &questions, &constraints, &truth, &derived, &artifact)
-            .ok_or(Failed::Draw("witness"))?;
+    let text = witness::write(witness::Source {
+        world: &world,
+        rules: &plan.trace,
+        tokens: plan.witness_tokens,
+        questions: &questions,
+        constraints: &constraints,
+        document: &document.statements,
+        reading: &truth,
+        derived: &derived,
+        artifact: &artifact,
+    })
+    .ok_or(Failed::Draw("witness"))?;
 
     let task =
         public::task(spec, plan, &world, &questions, &constraints, document.paragraphs, draw)?;
@@ -231,7 +242,7 @@ fn attempt_once(
         let told = |known: &Trap| (known.fact, known.kind) == (trap.fact, trap.kind);
         if trap.role == TrapRole::Binding && !key.traps.iter().any(told) {
             let text =
-                caught(&world, plan, &truth, &questions, &constraints, drafted, &trap, draw)
+                caught(&world, plan, &truth, &key.document, &questions, &constraints, drafted, &trap, draw)
                     .ok_or(Failed::Draw("trapped witness"))?;
             key.trapped.push(TrappedWitness { trap: number, text });
         }
@@ -248,6 +259,7 @@ fn caught(
     world: &world::World<'_>,
     plan: &Plan,
     truth: &solve::Reading,
+    document: &[DocParagraph],
     questions: &[question::Drafted],
     constraints: &[crate::types::Constraint],
     drafted: &trap::DraftedTrap,
@@ -262,7 +274,17 @@ fn caught(
     let reading = truth.caught(fall);
     let derived = trap::derive(world, questions, constraints, &reading.table)?;
     let artifact = artifact(world, plan, questions, &reading, &derived, draw)?;
-    witness::write(world, &plan.trace, questions, constraints, &reading, &derived, &artifact)
+    witness::write(witness::Source {
+        world,
+        rules: &plan.trace,
+        tokens: plan.witness_tokens,
+        questions,
+        constraints,
+        document,
+        reading: &reading,
+        derived: &derived,
+        artifact: &artifact,
+    })
 }
 
 /// A line that satisfies all checks: a sentence about the answer where short documents allow one.

@@ -73,35 +73,59 @@ impl Found {
 /// word (`3rd`), is no number; neither is one with more than 15 digits or four decimals.
 #[must_use]
 pub fn find(text: &str) -> Vec<Found> {
+    numbers(text).collect()
+}
+
+/// As [`find`], one by one.
+pub fn numbers(text: &str) -> impl Iterator<Item = Found> + '_ {
     let bytes = text.as_bytes();
-    let mut found = Vec::new();
     let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        if !byte.is_ascii_digit() {
-            at += 1;
-            continue;
+    std::iter::from_fn(move || {
+        loop {
+            let start = at + bytes.get(at..)?.iter().position(u8::is_ascii_digit)?;
+            let (end, milli) = read_digits(bytes, start);
+            at = end;
+            if let Some(found) = milli.and_then(|milli| bounded(text, start, end, milli)) {
+                return Some(found);
+            }
         }
-        let start = at;
-        let (end, milli) = read_digits(bytes, start);
-        at = end;
-        let left = text[..start].chars().next_back();
-        if left.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '.' || c == ',')
-            && !left_is_boundary(bytes, start)
-        {
-            continue;
-        }
-        let Some(milli) = milli else { continue };
-        let Some(scale) = scale_after(&text[end..]) else { continue };
-        let signed = start > 0
-            && bytes[start - 1] == b'-'
-            && !text[..start - 1].chars().next_back().is_some_and(char::is_alphanumeric);
-        found.push(if signed {
-            Found { start: start - 1, end, milli: -milli, scale }
-        } else {
-            Found { start, end, milli, scale }
-        });
+    })
+}
+
+/// The one number of a text that has exactly one.
+#[must_use]
+pub fn only(text: &str) -> Option<Found> {
+    let mut found = numbers(text);
+    let one = found.next()?;
+    found.next().is_none().then_some(one)
+}
+
+/// A run of digits as a number, unless it is part of a word or of a longer number.
+fn bounded(text: &str, start: usize, end: usize, milli: i64) -> Option<Found> {
+    let bytes = text.as_bytes();
+    if start > 0 && !free_on_the_left(text, start) {
+        return None;
     }
-    found
+    let scale = scale_after(text.get(end..)?)?;
+    let signed = start > 0
+        && bytes[start - 1] == b'-'
+        && !text[..start - 1].chars().next_back().is_some_and(char::is_alphanumeric);
+    Some(if signed {
+        Found { start: start - 1, end, milli: -milli, scale }
+    } else {
+        Found { start, end, milli, scale }
+    })
+}
+
+/// Whether the digits at `start`, which is not the beginning, begin a number.
+fn free_on_the_left(text: &str, start: usize) -> bool {
+    let bytes = text.as_bytes();
+    match bytes[start - 1] {
+        b'_' => false,
+        b'.' | b',' => left_is_boundary(bytes, start),
+        byte if byte.is_ascii() => !byte.is_ascii_alphanumeric(),
+        _ => !text[..start].chars().next_back().is_some_and(char::is_alphanumeric),
+    }
 }
 
 /// A full stop or comma to the left belongs to the sentence, not to a number, unless a digit

@@ -23,7 +23,7 @@ use std::ops::Range;
 
 use crate::{
     number::Found,
-    types::{AttrId, ComputeOp, EntityId, StepId, Task},
+    types::{AttrId, CompareOp, ComputeOp, EntityId, Order, StepId, Task},
 };
 
 mod error;
@@ -33,6 +33,7 @@ mod steps;
 
 pub use error::{ParseError, ParseFault};
 pub use sentence::Sentences;
+pub(crate) use steps::{NONE, ORDINALS};
 
 /// Longest line of a trace that is read as a step, bytes; a longer one is unread.
 pub const MAX_STEP_BYTES: usize = 512;
@@ -40,7 +41,7 @@ pub const MAX_STEP_BYTES: usize = 512;
 pub const MAX_ANSWER_BYTES: usize = 200;
 /// Longest artifact, bytes.
 pub const MAX_ARTIFACT_BYTES: usize = 2_000;
-/// Most arguments of a compute step.
+/// Most arguments of a compute, filter or compare step.
 pub const MAX_ARGUMENTS: usize = 32;
 /// Largest number of a step id.
 pub const MAX_STEP_NUMBER: u16 = 999;
@@ -58,6 +59,8 @@ pub struct Parsed {
     pub trace: Range<usize>,
     /// In the order of the text.
     pub steps: Vec<Step>,
+    /// The arguments of all steps, one after the other; each step says which are its own.
+    pub arguments: Vec<Argument>,
     /// One for each question of the task.
     pub answers: Vec<Option<Range<usize>>>,
     /// The artifact, without surrounding spaces and one pair of double quotes.
@@ -92,6 +95,12 @@ impl Parsed {
         self.slice(&self.trace)
     }
 
+    /// The arguments of a step; none where the range is not one of this value's.
+    #[must_use]
+    pub fn arguments(&self, range: &Range<usize>) -> &[Argument] {
+        self.arguments.get(range.clone()).unwrap_or(&[])
+    }
+
     /// The place in the completion (cue not counted) of a place in [`Parsed::text`].
     #[must_use]
     pub fn completion_offset(&self, at: usize) -> usize {
@@ -102,7 +111,7 @@ impl Parsed {
 /// One line of the trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// `e1`, `c1`, `r1`. Several steps may have the same.
+    /// `e1`, `c1`, `r1`, `f1`, `m1`. Several steps may have the same.
     pub id: StepId,
     /// Byte offset of its line in [`Parsed::text`].
     pub at: usize,
@@ -112,7 +121,8 @@ pub struct Step {
     pub body: StepBody,
 }
 
-/// What a step says.
+/// What a step says. Ranges of arguments are places in [`Parsed::arguments`], at most
+/// [`MAX_ARGUMENTS`] each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepBody {
     /// A trace sentence.
@@ -121,10 +131,30 @@ pub enum StepBody {
     Compute {
         /// Which operation.
         op: ComputeOp,
-        /// At most [`MAX_ARGUMENTS`].
-        arguments: Vec<Argument>,
+        /// What it is applied to.
+        arguments: Range<usize>,
         /// As written, thousandths.
         result: i64,
+    },
+    /// `filter(among; condition) = kept`
+    Filter {
+        /// Steps.
+        among: Range<usize>,
+        /// What must hold of them.
+        condition: Condition,
+        /// Those of which it holds, as written.
+        kept: Range<usize>,
+    },
+    /// `compare(among; second highest) = winner`
+    Compare {
+        /// Steps.
+        among: Range<usize>,
+        /// Which end comes first.
+        order: Order,
+        /// From 1.
+        rank: u16,
+        /// The step at that place, as written.
+        winner: StepId,
     },
     /// `e1 is superseded`: the last step of that id before this one.
     Revise(StepId),
@@ -132,7 +162,18 @@ pub enum StepBody {
     Unread,
 }
 
-/// An argument of a compute step.
+/// The condition of a filter step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// `above 1,990`, `below e4`: strictly.
+    Bound(CompareOp, Argument),
+    /// `is Lyndora`: the place of the word in [`Parsed::text`].
+    Is(Range<usize>),
+    /// `same as e4`: the same category as that step states.
+    SameAs(StepId),
+}
+
+/// An argument of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Argument {
     /// The number of the last step of that id before this one.
@@ -177,7 +218,9 @@ pub enum Named {
 pub enum Said {
     /// Exactly one number, at its place in [`Parsed::text`].
     Number(Found),
-    /// A word or words.
+    /// A word of the attribute's vocabulary: its place there, and the place in [`Parsed::text`].
+    Word(u16, Range<usize>),
+    /// Other words.
     Text(Range<usize>),
 }
 
@@ -216,13 +259,14 @@ pub fn parse_with(
     let place =
         |(at, fault): (usize, ParseFault)| ParseError { at: at.saturating_sub(cue_len), fault };
     let frame = sections::read(task, &text).map_err(place)?;
-    let steps = steps::read(task, sentences, &text, &frame.trace).map_err(place)?;
+    let (steps, arguments) = steps::read(task, sentences, &text, &frame.trace).map_err(place)?;
     Ok(Parsed {
         text,
         cue_len,
         thinking: frame.thinking,
         trace: frame.trace,
         steps,
+        arguments,
         answers: frame.answers,
         artifact: frame.artifact,
         closed: frame.closed,

@@ -16,6 +16,10 @@ pub use table::{Cell, Table, cell_of, value_of};
 
 /// Deepest nesting of selectors that is evaluated.
 const MAX_HOPS: u32 = 8;
+/// Most filters on one selection.
+pub const MAX_FILTERS: usize = 6;
+/// Last rank that can be asked for.
+pub const MAX_RANK: usize = 12;
 
 /// Why a query has no single answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -71,43 +75,46 @@ impl Evaluator<'_> {
             }
             Query::Category { of, attr } => {
                 let entity = self.select(of, 0)?;
-                let Cell::Category(place) = self.table.get(FactRef { entity, attr: *attr }) else {
-                    return Err(Undefined::Missing);
-                };
-                let words = &self.attributes.get(attr.at()).ok_or(Undefined::Malformed)?.vocabulary;
-                let word = words.get(usize::from(place)).ok_or(Undefined::Malformed)?;
-                Ok(Answer::Category(word.clone()))
+                self.word(*attr, self.category(entity, *attr)?)
             }
             Query::Count(filters) => {
-                let count = self.passing(filters, 0)?.len();
-                Ok(Answer::Integer(i64::try_from(count).map_err(|_| Undefined::Malformed)?))
+                let mut count = 0;
+                self.each(filters, 0, |_| {
+                    count += 1;
+                    Ok(())
+                })?;
+                Ok(Answer::Integer(count))
             }
             Query::Total { filters, measure } => {
-                let entities = self.passing(filters, 0)?;
-                if entities.is_empty() {
-                    return Err(Undefined::Empty);
-                }
-                let mut total = 0_i64;
-                for entity in entities {
+                let (mut total, mut any) = (0_i64, false);
+                self.each(filters, 0, |entity| {
+                    any = true;
                     let part = self.whole(entity, measure)?;
                     total = total.checked_add(part).ok_or(Undefined::Malformed)?;
-                }
-                self.number(measure, total)
+                    Ok(())
+                })?;
+                if any { self.number(measure, total) } else { Err(Undefined::Empty) }
             }
+            Query::Mode { filters, attr } => self.word(*attr, self.mode(filters, *attr)?),
             Query::Gap { a, b, measure } => {
                 let (a, b) = (self.select(a, 0)?, self.select(b, 0)?);
                 let (left, right) = (self.whole(a, measure)?, self.whole(b, measure)?);
                 self.number(measure, left.abs_diff(right).try_into().unwrap_or(i64::MAX))
             }
+            Query::Sum { a, b, measure } => {
+                let (a, b) = self.two(a, b)?;
+                let (left, right) = (self.whole(a, measure)?, self.whole(b, measure)?);
+                self.number(measure, left.checked_add(right).ok_or(Undefined::Malformed)?)
+            }
             Query::Compare { a, b, measure, order } => {
-                let left = self.measure(*a, measure)?;
-                let right = self.measure(*b, measure)?;
+                let (a, b) = self.two(a, b)?;
+                let (left, right) = (self.measure(a, measure)?, self.measure(b, measure)?);
                 match (left.cmp(right), order) {
                     (Ordering::Equal, _) => Err(Undefined::Tie),
                     (Ordering::Greater, Order::Highest) | (Ordering::Less, Order::Lowest) => {
-                        Ok(Answer::Entity(*a))
+                        Ok(Answer::Entity(a))
                     }
-                    _ => Ok(Answer::Entity(*b)),
+                    _ => Ok(Answer::Entity(b)),
                 }
             }
         }
@@ -126,7 +133,31 @@ impl Evaluator<'_> {
     /// # Errors
     /// Where a fact is missing or a hop is undefined.
     pub fn filtered(&self, filters: &[Filter]) -> Result<Vec<EntityId>, Undefined> {
-        self.passing(filters, 0)
+        let mut found = Vec::new();
+        self.each(filters, 0, |entity| {
+            found.push(entity);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// How many entities pass all filters.
+    ///
+    /// # Errors
+    /// Where a fact is missing or a hop is undefined.
+    pub fn count(&self, filters: &[Filter]) -> Result<usize, Undefined> {
+        let mut count = 0;
+        self.each(filters, 0, |_| {
+            count += 1;
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    /// Two entities that must differ.
+    fn two(&self, a: &Selector, b: &Selector) -> Result<(EntityId, EntityId), Undefined> {
+        let (a, b) = (self.select(a, 0)?, self.select(b, 0)?);
+        if a == b { Err(Undefined::Tie) } else { Ok((a, b)) }
     }
 
     fn select(&self, selector: &Selector, hops: u32) -> Result<EntityId, Undefined> {
@@ -136,100 +167,132 @@ impl Evaluator<'_> {
         match selector {
             Selector::Named(entity) if entity.0 < self.table.entities() => Ok(*entity),
             Selector::Named(_) => Err(Undefined::Malformed),
-            Selector::Only(filters) => match self.passing(filters, hops)?.as_slice() {
-                [one] => Ok(*one),
-                [] => Err(Undefined::Empty),
-                _ => Err(Undefined::Tie),
-            },
+            Selector::Only(filters) => {
+                let (mut found, mut several) = (None, false);
+                self.each(filters, hops, |entity| {
+                    several |= found.is_some();
+                    found = Some(entity);
+                    Ok(())
+                })?;
+                if several { Err(Undefined::Tie) } else { found.ok_or(Undefined::Empty) }
+            }
             Selector::Ranked { filters, measure, order, rank } => {
-                let mut ranked = Vec::new();
-                for entity in self.passing(filters, hops)? {
-                    ranked.push((self.measure(entity, measure)?, entity));
+                let mut front = Front::new(*rank, *order)?;
+                self.each(filters, hops, |entity| {
+                    front.enter(self.measure(entity, measure)?, entity);
+                    Ok(())
+                })?;
+                front.winner()
+            }
+            Selector::Nearest { measure, to } => {
+                let other = self.select(to, hops + 1)?;
+                let own = self.whole(other, measure)?;
+                let mut front = Front::new(1, Order::Lowest)?;
+                for entity in (0..self.table.entities()).map(EntityId) {
+                    if entity != other {
+                        let distance = self.whole(entity, measure)?.abs_diff(own);
+                        let over = i64::try_from(distance).map_err(|_| Undefined::Malformed)?;
+                        front.enter(Quotient { over, under: 1 }, entity);
+                    }
                 }
-                ranked.sort_by(|(a, _), (b, _)| match order {
-                    Order::Highest => b.cmp(*a),
-                    Order::Lowest => a.cmp(*b),
-                });
-                let place = usize::from(*rank).checked_sub(1).ok_or(Undefined::Malformed)?;
-                let (found, entity) = ranked.get(place).ok_or(Undefined::Empty)?;
-                let equal = |at: Option<usize>| {
-                    at.and_then(|at| ranked.get(at))
-                        .is_some_and(|(other, _)| other.cmp(*found).is_eq())
-                };
-                if equal(place.checked_sub(1)) || equal(Some(place + 1)) {
-                    return Err(Undefined::Tie);
-                }
-                Ok(*entity)
+                front.winner()
             }
         }
     }
 
-    fn passing(&self, filters: &[Filter], hops: u32) -> Result<Vec<EntityId>, Undefined> {
-        let mut left: Vec<EntityId> = (0..self.table.entities()).map(EntityId).collect();
-        for filter in filters {
-            left = self.keep(&left, filter, hops)?;
-        }
-        Ok(left)
-    }
-
-    fn keep(
+    /// Calls `found` with each entity that passes all filters, in roster order.
+    fn each(
         &self,
-        from: &[EntityId],
-        filter: &Filter,
+        filters: &[Filter],
         hops: u32,
-    ) -> Result<Vec<EntityId>, Undefined> {
-        let mut kept = Vec::with_capacity(from.len());
-        match filter {
-            Filter::Is { attr, value } => {
-                let schema = self.attributes.get(attr.at()).ok_or(Undefined::Malformed)?;
-                let place =
-                    schema.vocabulary.binary_search(value).map_err(|_| Undefined::Malformed)?;
-                for entity in from {
-                    if self.category(*entity, *attr)? == place {
-                        kept.push(*entity);
-                    }
+        mut found: impl FnMut(EntityId) -> Result<(), Undefined>,
+    ) -> Result<(), Undefined> {
+        let mut tests = [Test::None; MAX_FILTERS];
+        if filters.len() > MAX_FILTERS {
+            return Err(Undefined::Malformed);
+        }
+        for (test, filter) in tests.iter_mut().zip(filters) {
+            *test = self.test(filter, hops)?;
+        }
+        let tests = tests.get(..filters.len()).unwrap_or_default();
+        'entities: for entity in (0..self.table.entities()).map(EntityId) {
+            for test in tests {
+                if !self.passes(entity, test)? {
+                    continue 'entities;
                 }
             }
+            found(entity)?;
+        }
+        Ok(())
+    }
+
+    /// A filter with its words looked up and its hops taken.
+    fn test<'q>(&self, filter: &'q Filter, hops: u32) -> Result<Test<'q>, Undefined> {
+        let place = |attr: &AttrId, value: &String| {
+            let schema = self.attributes.get(attr.at()).ok_or(Undefined::Malformed)?;
+            let place = schema.vocabulary.binary_search(value).map_err(|_| Undefined::Malformed)?;
+            u16::try_from(place).map_err(|_| Undefined::Malformed)
+        };
+        Ok(match filter {
+            Filter::Is { attr, value } => Test::Is(*attr, place(attr, value)?, true),
+            Filter::IsNot { attr, value } => Test::Is(*attr, place(attr, value)?, false),
             Filter::Bound { measure, op, milli } => {
-                for entity in from {
-                    let value = self.measure(*entity, measure)?;
-                    if op.holds(value.cmp(Quotient { over: *milli, under: 1 })) {
-                        kept.push(*entity);
-                    }
-                }
+                Test::Bound(measure, *op, Quotient { over: *milli, under: 1 })
             }
-            Filter::Versus { measure, op, other } => {
-                for entity in from {
-                    let order = self.measure(*entity, measure)?.cmp(self.measure(*entity, other)?);
-                    if op.holds(order) {
-                        kept.push(*entity);
-                    }
-                }
-            }
+            Filter::Versus { measure, op, other } => Test::Versus(measure, *op, other),
             Filter::SameAs { attr, of } => {
                 let other = self.select(of, hops + 1)?;
-                let place = self.category(other, *attr)?;
-                for entity in from {
-                    if *entity != other && self.category(*entity, *attr)? == place {
-                        kept.push(*entity);
-                    }
-                }
+                Test::Same(*attr, self.category(other, *attr)?, other)
             }
             Filter::Relative { measure, op, of } => {
                 let bound = self.measure(self.select(of, hops + 1)?, measure)?;
-                for entity in from {
-                    if op.holds(self.measure(*entity, measure)?.cmp(bound)) {
-                        kept.push(*entity);
-                    }
-                }
+                Test::Bound(measure, *op, bound)
             }
-        }
-        Ok(kept)
+        })
     }
 
-    fn category(&self, entity: EntityId, attr: AttrId) -> Result<usize, Undefined> {
+    fn passes(&self, entity: EntityId, test: &Test<'_>) -> Result<bool, Undefined> {
+        Ok(match test {
+            Test::None => true,
+            Test::Is(attr, place, wanted) => (self.category(entity, *attr)? == *place) == *wanted,
+            Test::Bound(measure, op, bound) => op.holds(self.measure(entity, measure)?.cmp(*bound)),
+            Test::Versus(measure, op, other) => {
+                op.holds(self.measure(entity, measure)?.cmp(self.measure(entity, other)?))
+            }
+            Test::Same(attr, place, other) => {
+                entity != *other && self.category(entity, *attr)? == *place
+            }
+        })
+    }
+
+    /// The commonest category of those that pass.
+    fn mode(&self, filters: &[Filter], attr: AttrId) -> Result<u16, Undefined> {
+        let schema = self.attributes.get(attr.at()).ok_or(Undefined::Malformed)?;
+        let mut counts = vec![0_u16; schema.vocabulary.len()];
+        self.each(filters, 0, |entity| {
+            let place = usize::from(self.category(entity, attr)?);
+            let count = counts.get_mut(place).ok_or(Undefined::Malformed)?;
+            *count = count.saturating_add(1);
+            Ok(())
+        })?;
+        let most = counts.iter().copied().max().unwrap_or(0);
+        let mut places = (0..).zip(&counts).filter(|(_, count)| **count == most);
+        match (most, places.next(), places.next()) {
+            (0, ..) | (_, None, _) => Err(Undefined::Empty),
+            (1, ..) | (_, _, Some(_)) => Err(Undefined::Tie),
+            (_, Some((place, _)), None) => Ok(place),
+        }
+    }
+
+    fn word(&self, attr: AttrId, place: u16) -> Result<Answer, Undefined> {
+        let words = &self.attributes.get(attr.at()).ok_or(Undefined::Malformed)?.vocabulary;
+        let word = words.get(usize::from(place)).ok_or(Undefined::Malformed)?;
+        Ok(Answer::Category(word.clone()))
+    }
+
+    fn category(&self, entity: EntityId, attr: AttrId) -> Result<u16, Undefined> {
         match self.table.get(FactRef { entity, attr }) {
-            Cell::Category(place) => Ok(usize::from(place)),
+            Cell::Category(place) => Ok(place),
             Cell::Missing => Err(Undefined::Missing),
             Cell::Number(_) => Err(Undefined::Malformed),
         }
@@ -282,6 +345,69 @@ impl Evaluator<'_> {
     }
 }
 
+/// A filter, ready to be tried on each entity.
+#[derive(Debug, Clone, Copy)]
+enum Test<'q> {
+    None,
+    /// Attribute, place in its vocabulary, and whether that is wanted.
+    Is(AttrId, u16, bool),
+    Bound(&'q Measure, CompareOp, Quotient),
+    Versus(&'q Measure, CompareOp, &'q Measure),
+    /// Attribute, place in its vocabulary, and who is left out.
+    Same(AttrId, u16, EntityId),
+}
+
+/// The best so far, down to the one behind the wanted rank: enough to see a tie.
+struct Front {
+    places: [(Quotient, EntityId); MAX_RANK + 1],
+    filled: usize,
+    rank: usize,
+    order: Order,
+}
+
+impl Front {
+    fn new(rank: u16, order: Order) -> Result<Self, Undefined> {
+        let rank = usize::from(rank);
+        if !(1..=MAX_RANK).contains(&rank) {
+            return Err(Undefined::Malformed);
+        }
+        let nobody = (Quotient { over: 0, under: 1 }, EntityId(0));
+        Ok(Self { places: [nobody; MAX_RANK + 1], filled: 0, rank, order })
+    }
+
+    fn enter(&mut self, value: Quotient, entity: EntityId) {
+        let behind = |known: &(Quotient, EntityId)| match self.order {
+            Order::Highest => value.cmp(known.0).is_gt(),
+            Order::Lowest => value.cmp(known.0).is_lt(),
+        };
+        let filled = self.places.get(..self.filled).unwrap_or_default();
+        let at = filled.iter().position(behind).unwrap_or(self.filled);
+        if at > self.rank {
+            return;
+        }
+        self.filled = (self.filled + 1).min(self.rank + 1);
+        if let Some(tail) = self.places.get_mut(at..self.filled) {
+            tail.rotate_right(1);
+            if let Some(first) = tail.first_mut() {
+                *first = (value, entity);
+            }
+        }
+    }
+
+    /// The one at the rank.
+    fn winner(&self) -> Result<EntityId, Undefined> {
+        let filled = self.places.get(..self.filled).unwrap_or_default();
+        let (found, entity) = filled.get(self.rank - 1).ok_or(Undefined::Empty)?;
+        let level = |at: Option<usize>| {
+            at.and_then(|at| filled.get(at)).is_some_and(|(other, _)| other.cmp(*found).is_eq())
+        };
+        if level(self.rank.checked_sub(2)) || level(Some(self.rank)) {
+            return Err(Undefined::Tie);
+        }
+        Ok(*entity)
+    }
+}
+
 impl CompareOp {
     /// Whether an ordering of left against right satisfies it.
     #[must_use]
@@ -289,19 +415,6 @@ impl CompareOp {
         match self {
             Self::Above => order.is_gt(),
             Self::Below => order.is_lt(),
-        }
-    }
-}
-
-impl Measure {
-    /// The attributes it is computed from.
-    #[must_use]
-    pub fn attrs(&self) -> Vec<AttrId> {
-        match self {
-            Self::Attr(attr) => vec![*attr],
-            Self::Sum(attrs) => attrs.clone(),
-            Self::Diff(a, b) => vec![*a, *b],
-            Self::Ratio { over, under } => over.iter().chain(under).copied().collect(),
         }
     }
 }

@@ -12,7 +12,7 @@ mod task;
 mod value;
 mod verdict;
 
-pub use constraint::{Check, Constraint, NumberSource};
+pub use constraint::{Check, Constraint, NumberRange, NumberSource, NumberTerm};
 pub use key::{
     Alias, AnswerKey, Consequence, ConstraintKey, DocParagraph, Fact, FactRef, Gold, NamedBy,
     Naming, Rule, Standing, Statement, StatementKind, Trap, TrapKind, TrapRole, TrappedWitness,
@@ -27,5 +27,6 @@ pub use value::{Answer, AttrId, EntityId, Value};
 pub use verdict::{
     AnswerOutcome, AnswerStatus, CitationOutcome, CitationStatus, ComputeOutcome, ComputeStatus,
     ConstraintOutcome, DataflowOutcome, FailureClass, JudgeScore, ParseOutcome, Part, Path, Reason,
-    RuleVerdict, StepId, StepKind, TrapOutcome, TrapStatus, Verdict,
+    RevisionOutcome, RevisionStatus, RuleVerdict, StepId, StepKind, TrapOutcome, TrapStatus,
+    Verdict,
 };

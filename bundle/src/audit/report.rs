@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, fmt, path::Path};
 
-use lode_proto::id::{Hash, NetworkId, PairId};
+use lode_proto::{
+    id::{Hash, NetworkId, PairId},
+    plain,
+};
 use serde::Serialize;
 
 use super::announced_pairs;
@@ -208,7 +211,7 @@ impl fmt::Display for Report {
             writeln!(f, "does not hold: {finding}")?;
         }
         for pair in self.bad_pairs.iter().take(SHOWN) {
-            writeln!(f, "pair {} does not hold: {}", pair.id, pair.why)?;
+            writeln!(f, "pair {} does not hold: {}", pair.id, plain::line(&pair.why))?;
         }
         let shown = self.findings.len().min(SHOWN) + self.bad_pairs.len().min(SHOWN);
         let more = self.findings.len() + self.bad_pairs.len() - shown;
@@ -216,7 +219,7 @@ impl fmt::Display for Report {
             writeln!(f, "and {more} more (--json names each)")?;
         }
         for note in &self.notes {
-            writeln!(f, "note: {note}")?;
+            writeln!(f, "note: {}", plain::line(note))?;
         }
         writeln!(f, "{}", self.summary())
     }

@@ -168,6 +168,78 @@ fn a_hand_picked_task_is_found() {
     found(&world, Check::Task, "was not made from its seed");
 }
 
+#[test]
+fn an_epoch_of_two_profiles_holds() {
+    let world = World::of_two_profiles();
+    let profiles: std::collections::BTreeSet<_> =
+        world.record.counters.iter().map(|counter| counter.profile).collect();
+    assert_eq!(profiles.len(), 2, "the fixture must use both");
+    assert_eq!(world.moves.len(), 1, "{:?}", world.moves);
+    let root = tempfile::tempdir().expect("a folder");
+    let report = check(&forge(&world, &world.record, root.path()));
+    assert!(report.holds(), "{report}");
+    assert!(report.pairs > 0);
+}
+
+#[test]
+fn a_move_that_the_rule_does_not_give_is_found() {
+    let mut world = World::of_two_profiles();
+    let moves = std::mem::take(&mut world.moves);
+    world.settle();
+    found(&world, Check::Profile, "but the ledger does not");
+
+    let mut world = World::of_two_profiles();
+    world.moves = moves.iter().map(|(counter, steps)| (counter - 1, steps.clone())).collect();
+    world.settle();
+    found(&world, Check::Profile, "but the rule gives none");
+
+    let mut world = World::of_two_profiles();
+    for step in world.moves.values_mut().flatten() {
+        step.found.passed -= 1;
+    }
+    world.settle();
+    found(&world, Check::Profile, "the ledger moves");
+}
+
+/// An easier task than the policy's profile has: the choice that would make pairs to order.
+#[test]
+fn a_task_of_another_profile_than_the_policys_is_found() {
+    let mut world = World::of_two_profiles();
+    let at = graded(&world).into_iter().next().expect("graded");
+    world.record.counters[at].profile = lode_proto::task::Profile::Mini;
+    world.settle();
+    found(&world, Check::Profile, "had not stood there");
+    found(&world, Check::Task, "was not made from its seed");
+}
+
+/// Leaving a task of one sequence out moves all after it to other seeds.
+#[test]
+fn a_task_left_out_of_one_profiles_sequence_is_found() {
+    let mut world = World::of_two_profiles();
+    let mini = |counter: &lode_proto::manifest::CounterRecord| {
+        counter.profile == lode_proto::task::Profile::Mini
+    };
+    let at = world.record.counters.iter().position(mini).expect("mini tasks") as u64;
+    world.record.counters.remove(at as usize);
+    world.record.groups.retain(|group| group.counter != at);
+    for counter in world.record.counters.iter_mut().skip(at as usize) {
+        counter.counter -= 1;
+    }
+    for group in world.record.groups.iter_mut().filter(|group| group.counter > at) {
+        group.counter -= 1;
+    }
+    world.settle();
+    found(&world, Check::Task, "was not made from its seed");
+}
+
+#[test]
+fn a_profile_that_the_epoch_does_not_allow_is_found() {
+    let mut world = World::new(COUNTERS);
+    world.record.counters[3].profile = lode_proto::task::Profile::Mini;
+    world.settle();
+    found(&world, Check::Profile, "does not allow");
+}
+
 /// Changes what the coordinator and the verifiers found about one attempt, and signs it again.
 fn forge_verdict(world: &mut World, everybody: bool) -> u64 {
     let group = world.record.groups[0].clone();

@@ -283,6 +283,11 @@ fn check_ledger(record: &EpochRecord, open: &EpochOpen, findings: &mut Vec<Findi
                     fail(format!("counter {counter} was settled twice"));
                 }
             }
+            // What it must say is checked once the groups are graded.
+            LedgerEntry::Moved { epoch, .. } if *epoch == open.epoch => {}
+            LedgerEntry::Moved { epoch, .. } => {
+                fail(format!("it moves a policy in epoch {epoch}, not in this one"));
+            }
             LedgerEntry::EpochClosed { epoch, count: closed_at, secret } => {
                 closed = true;
                 if *epoch != open.epoch || *closed_at != count || *secret != record.secret {

@@ -15,6 +15,7 @@ use lode_proto::{
     mine::MineRequest,
     policy::PolicyCard,
     seed,
+    task::Place,
 };
 
 use super::{
@@ -45,11 +46,12 @@ pub(crate) fn check_counter(
     epoch: &Epoch,
     maker: &Maker<'_>,
     record: &CounterRecord,
+    place: Place,
     groups: &[&GroupRecord],
 ) -> CounterResult {
     let mut result = CounterResult::default();
     let counter = record.counter;
-    let made = maker.make(counter, record.task);
+    let made = maker.make(place, record.task);
     let fault = match (&made, record.task, &record.outcome) {
         (Made::Fault(check, what), ..) => Some((*check, what.clone())),
         (Made::Exhausted, None, Outcome::Exhausted) => None,

@@ -4,6 +4,7 @@
 //! genesis, open, beacon, joins, ledger ─► Epoch                        (epoch.rs)
 //! secret ‖ beacon ‖ i ─► spec ─► Task, AnswerKey ─┐
 //! commit, submits, receipts, verdicts ────────────┴─► Group, graded     (group.rs)
+//! graded groups in the ledger's order ─► who is moved to which profile  (profiles.rs)
 //! ```
 //!
 //! Nothing stops at the first fault: each becomes a [`Finding`], and what can still be read is
@@ -35,6 +36,7 @@ use crate::{
 pub(crate) mod epoch;
 mod group;
 mod parallel;
+mod profiles;
 mod task;
 
 pub(crate) use group::task_frame;
@@ -185,9 +187,11 @@ pub(crate) fn derive(
         }
     };
     let none: Vec<&GroupRecord> = Vec::new();
-    let results = parallel::map(&record.counters, threads, |counter| {
+    let places = profiles::places(record);
+    let numbered: Vec<_> = record.counters.iter().zip(places).collect();
+    let results = parallel::map(&numbered, threads, |(counter, place)| {
         let groups = by_counter.get(&counter.counter).unwrap_or(&none);
-        group::check_counter(&epoch, &maker, counter, groups)
+        group::check_counter(&epoch, &maker, counter, *place, groups)
     });
     let mut receipts = Vec::new();
     for (counter, mut result) in record.counters.iter().zip(results) {
@@ -208,6 +212,7 @@ pub(crate) fn derive(
     derived.credits_milli =
         receipts.iter().fold(0, |sum: u64, (_, receipt)| sum.saturating_add(receipt.credits_milli));
     group::check_chains(receipts, &mut derived.findings);
+    profiles::check(record, &epoch, &derived.groups, &mut derived.findings);
     derived.epoch = Some(epoch);
     derived
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use lode_proto::{
     codec,
+    epoch::Campaign,
     id::{Hash, TaskId},
     limits::{MAX_ENCODED_BYTES, MAX_TASK_BYTES},
-    seed,
-    task::{TaskSpec, TaskTemplate},
+    task::{Place, TaskSpec, TaskTemplate},
 };
 use lode_tasks::{
     family::{Family, GenerateError, Library},
@@ -41,7 +41,7 @@ pub(crate) struct Maker<'a> {
     engine: &'a dyn Engine,
     family: &'a dyn Family,
     library: Library,
-    template: TaskTemplate,
+    campaign: Campaign,
     secret: Hash,
     beacon: Hash,
     stored: &'a StoredTasks,
@@ -54,7 +54,8 @@ impl<'a> Maker<'a> {
         engine: &'a dyn Engine,
         stored: &'a StoredTasks,
     ) -> Result<Self, Finding> {
-        let template = epoch.open.campaign.template.clone();
+        let campaign = epoch.open.campaign.clone();
+        let template: &TaskTemplate = &campaign.template;
         let wanted = std::iter::once(template.domain.hash).chain(template.inputs.iter().copied());
         for hash in wanted.clone() {
             match record.blobs.get(&hash) {
@@ -87,7 +88,7 @@ impl<'a> Maker<'a> {
             .library(&template.domain, &record.blobs)
             .map_err(|error| Finding::bundle(Check::Evidence, error.to_string()))?;
         let (secret, beacon) = (epoch.secret, epoch.beacon);
-        Ok(Self { engine, family, library, template, secret, beacon, stored })
+        Ok(Self { engine, family, library, campaign, secret, beacon, stored })
     }
 
     /// The family, for grading.
@@ -95,9 +96,9 @@ impl<'a> Maker<'a> {
         self.family
     }
 
-    /// The task of a counter; `claimed` is the id that the record gives it.
-    pub(crate) fn make(&self, counter: u64, claimed: Option<TaskId>) -> Made {
-        let spec = self.template.spec(seed::task_seed(&self.secret.0, &self.beacon, counter));
+    /// The task at a place; `claimed` is the id that the record gives it.
+    pub(crate) fn make(&self, place: Place, claimed: Option<TaskId>) -> Made {
+        let spec = self.campaign.spec(&self.secret.0, &self.beacon, place);
         match self.family.generate(&spec, &self.library) {
             Ok((task, key)) => self.finish(spec, task, key, Basis::Regenerated),
             Err(GenerateError::Exhausted(_)) => Made::Exhausted,

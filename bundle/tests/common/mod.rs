@@ -19,6 +19,7 @@ use lode_bundle::{
     write::{Staged, attach_signatures, sign_manifest, stage},
 };
 use lode_proto::{
+    adapt::{Graded, Schedule, Step},
     attempt::{Attempt, Finish, GroupCommit, Receipt},
     credit::{CREDIT_VERSION, credited_tokens, credits_milli},
     envelope::{Envelope, Payload},
@@ -31,7 +32,7 @@ use lode_proto::{
     mine::MineRequest,
     policy::{Policy, PolicyCard, Sampling, Tier},
     seed,
-    task::{Profile, TaskTemplate},
+    task::{Place, Profile, TaskTemplate},
     verify::{JobVerdict, VerdictCommit, VerdictReveal, VerifyRequest},
 };
 use lode_tasks::{
@@ -71,6 +72,10 @@ pub struct World {
     pub genesis: Genesis,
     pub record: EpochRecord,
     pub card: PolicyCard,
+    /// The rule that gives each counter its profile.
+    schedule: Schedule,
+    /// What it decided, by the counter behind whose outcome that stands.
+    pub moves: BTreeMap<u64, Vec<Step>>,
     chains: BTreeMap<PublicKey, (u64, Hash)>,
 }
 
@@ -162,10 +167,15 @@ impl World {
     pub fn new(counters: u64) -> Self {
         static MADE: Mutex<BTreeMap<u64, World>> = Mutex::new(BTreeMap::new());
         let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-        made.entry(counters).or_insert_with(|| Self::make(counters)).clone()
+        made.entry(counters).or_insert_with(|| Self::make(counters, &[])).clone()
     }
 
-    fn make(counters: u64) -> Self {
+    /// An epoch in which the model passes every nano task and is moved to mini.
+    pub fn of_two_profiles() -> Self {
+        Self::make(18, &[Profile::Nano, Profile::Mini])
+    }
+
+    fn make(counters: u64, profiles: &[Profile]) -> Self {
         let coordinator = key(1);
         let verifiers: Vec<SecretKey> = (10..13).map(key).collect();
         let miners: Vec<SecretKey> = (20..22).map(key).collect();
@@ -191,13 +201,19 @@ impl World {
             profile: Profile::Nano,
             inputs: Vec::new(),
         };
-        let campaign =
-            Campaign { template, group_size: GROUP, max_completion_tokens: 256, lease_ms: 60_000 };
+        let campaign = Campaign {
+            template,
+            group_size: GROUP,
+            max_completion_tokens: 256,
+            lease_ms: 60_000,
+            profiles: profiles.to_vec(),
+        };
         let open = EpochOpen {
             epoch: EPOCH,
             commit: seed::epoch_commit(&secret.0),
             campaign: campaign.clone(),
             ledger_head: Hash::default(),
+            levels: Vec::new(),
         };
         let signer = keys.coordinator.clone();
         let open_envelope = keys.seal(&signer, &open);
@@ -254,9 +270,11 @@ impl World {
             earlier: Vec::new(),
             licence: "CC-BY-4.0".into(),
         };
-        let mut world = Self { keys, genesis, record, card, chains: BTreeMap::new() };
+        let schedule = Schedule::new(&campaign, &[]);
+        let (moves, chains) = (BTreeMap::new(), BTreeMap::new());
+        let mut world = Self { keys, genesis, record, card, schedule, moves, chains };
         for counter in 0..counters {
-            world.add(counter, beacon, &campaign.template);
+            world.add(counter, beacon, &campaign);
         }
         world.settle();
         world
@@ -272,16 +290,23 @@ impl World {
         open.campaign.template
     }
 
-    fn add(&mut self, counter: u64, beacon: Hash, template: &TaskTemplate) {
-        let task_seed = seed::task_seed(&self.record.secret.0, &beacon, counter);
-        let spec = template.spec(task_seed);
+    fn add(&mut self, counter: u64, beacon: Hash, campaign: &Campaign) {
+        let profile = self.schedule.profile(&self.policy());
+        let earlier = self.record.counters.iter().filter(|one| one.profile == profile).count();
+        let place = Place { profile, index: earlier as u64 };
+        let spec = campaign.spec(&self.record.secret.0, &beacon, place);
         let engine = BuiltinEngine;
-        let library = engine.library(&template.domain, &self.record.blobs).unwrap();
+        let library = engine.library(&campaign.template.domain, &self.record.blobs).unwrap();
         let (task, answers) = match lode_tasks::longdoc::generate(&spec, &library) {
             Ok(made) => made,
             Err(GenerateError::Exhausted(_)) => {
                 let outcome = Outcome::Exhausted;
-                self.record.counters.push(CounterRecord { counter, task: None, outcome });
+                self.record.counters.push(CounterRecord {
+                    counter,
+                    profile: Profile::Nano,
+                    task: None,
+                    outcome,
+                });
                 return;
             }
             Err(error) => panic!("{error}"),
@@ -289,16 +314,54 @@ impl World {
         let id = task.id().unwrap();
         if counter % 7 == 5 {
             let outcome = Outcome::Unanswered { leases: 3 };
-            self.record.counters.push(CounterRecord { counter, task: Some(id), outcome });
+            self.record.counters.push(CounterRecord {
+                counter,
+                profile: Profile::Nano,
+                task: Some(id),
+                outcome,
+            });
             return;
         }
+        let easy = !campaign.profiles.is_empty() && profile == Profile::Nano;
+        let likes = if easy { [Like::Pass; GROUP as usize] } else { likes(counter) };
         let texts: Vec<(Vec<u8>, Finish)> =
-            likes(counter).into_iter().map(|like| completion(like, &task, &answers)).collect();
+            likes.into_iter().map(|like| completion(like, &task, &answers)).collect();
         let uploaded = if counter % 11 == 8 { 3 } else { texts.len() };
         let group = self.group(counter, &task, &answers, &texts, uploaded);
         let outcome = outcome_of(&group, self.keys.network, uploaded == texts.len());
-        self.record.counters.push(CounterRecord { counter, task: Some(id), outcome });
+        self.record.counters.push(CounterRecord {
+            counter,
+            profile: Profile::Nano,
+            task: Some(id),
+            outcome,
+        });
+        let miner = group.miner;
         self.record.groups.push(group);
+        if uploaded == texts.len() {
+            self.graded(counter, profile, miner, &task, &answers, &texts);
+        }
+    }
+
+    /// Tells the rule of a graded group, and keeps what it decides.
+    fn graded(
+        &mut self,
+        counter: u64,
+        profile: Profile,
+        account: PublicKey,
+        task: &Task,
+        answers: &AnswerKey,
+        texts: &[(Vec<u8>, Finish)],
+    ) {
+        let passes = |(text, finish): &&(Vec<u8>, Finish)| {
+            lode_tasks::grade::grade(task, answers, text, *finish).passes()
+        };
+        let (passed, attempts) = (texts.iter().filter(passes).count() as u32, texts.len() as u32);
+        let policy = self.policy();
+        self.schedule.observe(&Graded { policy, account, profile, passed, attempts });
+        while let Some(step) = self.schedule.due(&policy) {
+            self.schedule.apply(&step);
+            self.moves.entry(counter).or_default().push(step);
+        }
     }
 
     /// A group by the counter's miner, committed, uploaded, graded by coordinator and verifiers.
@@ -421,12 +484,16 @@ impl World {
                 envelope: record.beacon_fixed.hash().unwrap(),
             },
         ];
-        ledger.extend(record.counters.iter().map(|counter| LedgerEntry::Sealed {
-            epoch: EPOCH,
-            counter: counter.counter,
-            task: counter.task,
-            outcome: counter.outcome.clone(),
-        }));
+        for counter in &record.counters {
+            ledger.push(LedgerEntry::Sealed {
+                epoch: EPOCH,
+                counter: counter.counter,
+                task: counter.task,
+                outcome: counter.outcome.clone(),
+            });
+            let moves = self.moves.get(&counter.counter).into_iter().flatten();
+            ledger.extend(moves.map(|step| LedgerEntry::Moved { epoch: EPOCH, step: *step }));
+        }
         let count = record.counters.len() as u64;
         ledger.push(LedgerEntry::EpochClosed { epoch: EPOCH, count, secret: record.secret });
         record.ledger = ledger;

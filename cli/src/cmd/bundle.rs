@@ -77,10 +77,14 @@ pub(crate) fn inspect(dir: &Path, pairs: usize, json: bool) -> anyhow::Result<Ou
     }
     term::print_line(&format!("{inspection}"))?;
     for pair in texts::read(dir, Config::Pairs, Split::Train)?.into_iter().take(pairs) {
-        term::print_line(&format!(
-            "\n=== pair {}\n--- prompt\n{}\n--- chosen\n{}\n--- rejected\n{}",
-            pair.pair_id, pair.prompt, pair.chosen, pair.rejected
-        ))?;
+        term::print_line(&format!("\n=== pair {} of task {}", pair.pair_id, pair.task_id))?;
+        for (what, text) in
+            [("prompt", &pair.prompt), ("chosen", &pair.chosen), ("rejected", &pair.rejected)]
+        {
+            // Behind a margin, so that no line of a text looks like one of ours.
+            let quoted: Vec<String> = text.lines().map(|line| format!("  | {line}")).collect();
+            term::print_line(&format!("--- {what}\n{}", quoted.join("\n")))?;
+        }
     }
     Ok(Outcome::Yes)
 }

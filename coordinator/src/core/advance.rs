@@ -1,7 +1,7 @@
 //! What is due: a task moves on by itself, or its time has run out.
 
 use lode_bundle::record::FaultKind;
-use lode_proto::{epoch::Outcome, key::PublicKey, limits, seed};
+use lode_proto::{epoch::Outcome, id::PolicyId, key::PublicKey, limits, seed};
 
 use super::{
     context::Now,
@@ -15,9 +15,19 @@ use super::{
 impl Core {
     pub(super) fn advance(&mut self, due: Due, now: Now) -> Result<Todo, CoreError> {
         match due {
+            Due::Policy(policy) => Ok(self.advance_policy(&policy)),
             Due::Epoch => self.advance_epoch(now),
             Due::Task(counter) => self.advance_task(counter, now),
         }
+    }
+
+    /// Moves a policy to another profile, where the schedule says so.
+    fn advance_policy(&self, policy: &PolicyId) -> Todo {
+        let open =
+            |epoch: &&Epoch| matches!(epoch.stage, Stage::Open { .. } | Stage::Draining { .. });
+        let epoch = self.state.epoch.as_ref().filter(open);
+        let step = epoch.and_then(|epoch| epoch.schedule.due(policy));
+        step.map(|step| Todo::event(Event::ProfileMoved { step })).unwrap_or_default()
     }
 
     fn advance_task(&mut self, counter: u64, now: Now) -> Result<Todo, CoreError> {
@@ -50,7 +60,7 @@ impl Core {
         let Some(epoch) = &self.state.epoch else {
             return Todo::default();
         };
-        let Some(Slot { leases, .. }) = epoch.slot(counter) else {
+        let Some(Slot { leases, place, .. }) = epoch.slot(counter) else {
             return Todo::default();
         };
         let closing = !matches!(epoch.stage, Stage::Open { .. });
@@ -58,15 +68,16 @@ impl Core {
             let outcome = Outcome::Unanswered { leases: *leases };
             return Todo::event(Event::Settled { counter, outcome });
         }
-        let asked = self.volatile.generated.contains_key(&counter)
-            || self.volatile.generating.contains(&counter);
-        let spec = epoch.spec(counter).filter(|_| !asked);
+        let place = *place;
+        let asked = self.volatile.generated.contains_key(&place)
+            || self.volatile.generating.contains(&place);
+        let spec = epoch.spec_at(place).filter(|_| !asked);
         let effects: Vec<_> = spec
-            .map(|spec| Effect::Generate { epoch: epoch.number, counter, spec })
+            .map(|spec| Effect::Generate { epoch: epoch.number, place, spec })
             .into_iter()
             .collect();
         if !effects.is_empty() {
-            self.volatile.generating.insert(counter);
+            self.volatile.generating.insert(place);
         }
         Todo { events: Vec::new(), effects }
     }
@@ -120,10 +131,12 @@ impl Core {
     }
 
     fn forget(&mut self, counter: u64) {
-        self.volatile.generated.remove(&counter);
-        self.volatile.generating.remove(&counter);
         self.volatile.grading.remove(&counter);
         let slot = self.state.epoch.as_ref().and_then(|epoch| epoch.slot(counter));
+        if let Some(slot) = slot {
+            self.volatile.generated.remove(&slot.place);
+            self.volatile.generating.remove(&slot.place);
+        }
         if let Some(lease) = slot.and_then(Slot::group).map(|group| group.lease.id) {
             self.volatile.named.remove(&lease);
         }

@@ -1,6 +1,7 @@
 //! The fold: what each event does to the state. Nothing is decided here.
 
 use lode_proto::{
+    adapt::{Schedule, Step},
     codec,
     envelope::{Envelope, Payload},
     epoch::{BeaconCommit, BeaconFixed, BeaconReveal, EpochOpen},
@@ -14,7 +15,9 @@ use lode_proto::{
 use super::{
     apply_task,
     event::{Event, Record},
-    state::{BundleState, ClosedEpoch, Epoch, Miner, Nonce, Stage, State, VerifierInfo},
+    state::{
+        BundleState, ClosedEpoch, Epoch, MOVES_KEPT, Miner, Nonce, Stage, State, VerifierInfo,
+    },
     step::{CoreError, Due},
     task::Phase,
 };
@@ -68,7 +71,7 @@ pub(super) fn apply(state: &mut State, record: &Record) -> Result<Vec<Due>, Core
         | Event::SignaturesComplete { .. }
         | Event::NotSigned { .. }
         | Event::Published => stage(state, record),
-        Event::CounterExhausted
+        Event::CounterExhausted { .. }
         | Event::LeaseIssued { .. }
         | Event::LeaseEnded { .. }
         | Event::GroupCommitted { .. }
@@ -83,6 +86,7 @@ pub(super) fn apply(state: &mut State, record: &Record) -> Result<Vec<Due>, Core
         | Event::VerdictRevealed { .. }
         | Event::Disputed { .. } => apply_task::verdict(state, &record.event),
         Event::Settled { counter, outcome } => apply_task::settled(state, *counter, outcome),
+        Event::ProfileMoved { step } => moved(state, step),
         Event::FaultFound { accused, kind, lease, .. } => {
             if let Some(verifier) = state.verifiers.get_mut(accused) {
                 verifier.faults += 1;
@@ -138,6 +142,19 @@ fn joined(state: &mut State, event: &Event) -> Result<Vec<Due>, CoreError> {
     }
 }
 
+fn moved(state: &mut State, step: &Step) -> Result<Vec<Due>, CoreError> {
+    let epoch = epoch(state)?;
+    epoch.schedule.apply(step);
+    while epoch.moves.len() >= MOVES_KEPT {
+        epoch.moves.pop_front();
+    }
+    epoch.moves.push_back(*step);
+    let entry = LedgerEntry::Moved { epoch: epoch.number, step: *step };
+    log(state, &entry)?;
+    // Where it came to may be known and no better: then it goes on at once.
+    Ok(vec![Due::Policy(step.policy), Due::Epoch])
+}
+
 fn stage(state: &mut State, record: &Record) -> Result<Vec<Due>, CoreError> {
     let mut due = vec![Due::Epoch];
     match &record.event {
@@ -152,7 +169,11 @@ fn stage(state: &mut State, record: &Record) -> Result<Vec<Due>, CoreError> {
                     bundle: last.bundle.map(|bundle| bundle.built),
                 });
             }
+            let schedule = Schedule::new(&opened.campaign, &opened.levels);
             state.epoch = Some(Epoch {
+                schedule,
+                moves: Default::default(),
+                issued: Default::default(),
                 number: opened.epoch,
                 campaign: opened.campaign,
                 target: *target,

@@ -1,8 +1,8 @@
 //! The part of the fold that concerns single tasks: leases, groups, verdicts, outcomes.
 
 use lode_proto::{
-    attempt::Receipt, epoch::Outcome, id::LeaseId, key::PublicKey, ledger::LedgerEntry,
-    mine::MineRequest, seed,
+    adapt::Graded, attempt::Receipt, epoch::Outcome, id::LeaseId, key::PublicKey,
+    ledger::LedgerEntry, mine::MineRequest, seed,
 };
 
 use super::{
@@ -64,11 +64,13 @@ fn index(epoch: &mut Epoch, counter: u64) {
 
 pub(super) fn mining(state: &mut State, record: &Record) -> Result<Vec<Due>, CoreError> {
     match &record.event {
-        Event::CounterExhausted => {
+        Event::CounterExhausted { profile } => {
             let epoch = epoch(state)?;
             let counter = epoch.next_counter();
             let outcome = Outcome::Exhausted;
+            let place = epoch.take_place(*profile);
             epoch.slots.push(Slot {
+                place,
                 task: None,
                 leases: 0,
                 tried: Vec::new(),
@@ -78,13 +80,15 @@ pub(super) fn mining(state: &mut State, record: &Record) -> Result<Vec<Due>, Cor
             log(state, &entry)?;
             Ok(vec![Due::Task(counter), Due::Epoch])
         }
-        Event::LeaseIssued { counter, task, miner, policy, deadline_ms, sequence } => {
+        Event::LeaseIssued { counter, task, profile, miner, policy, deadline_ms, sequence } => {
             heard(state, *miner, *sequence);
             let account = state.miners.get(miner).ok_or(broken("a lease to nobody"))?.account;
             let epoch = epoch(state)?;
             let network = epoch.open.network;
             if *counter == epoch.next_counter() {
+                let place = epoch.take_place(*profile);
                 epoch.slots.push(Slot {
+                    place,
                     task: Some(*task),
                     leases: 0,
                     tried: Vec::new(),
@@ -92,9 +96,10 @@ pub(super) fn mining(state: &mut State, record: &Record) -> Result<Vec<Due>, Cor
                 });
                 epoch.unsettled += 1;
             }
-            epoch.waiting.remove(counter);
             epoch.out += 1;
             let number = epoch.number;
+            let place = slot(epoch, *counter)?.place;
+            epoch.waiting.remove(&(place.profile, *counter));
             let slot = slot(epoch, *counter)?;
             let id = seed::lease_id(&network.0, number, *counter, slot.leases, miner);
             slot.phase = Phase::Leased(LeaseInfo {
@@ -114,10 +119,11 @@ pub(super) fn mining(state: &mut State, record: &Record) -> Result<Vec<Due>, Cor
         Event::LeaseEnded { counter, how, sequence } => {
             let epoch = epoch(state)?;
             let slot = slot(epoch, *counter)?;
+            let profile = slot.place.profile;
             let Phase::Leased(lease) = std::mem::replace(&mut slot.phase, Phase::Waiting) else {
                 return Err(broken("the end of a lease that was not running"));
             };
-            epoch.waiting.insert(*counter);
+            epoch.waiting.insert((profile, *counter));
             epoch.out -= 1;
             hold(state, &lease.miner, lease.id, false);
             if let Some(sequence) = sequence {
@@ -307,10 +313,13 @@ pub(super) fn settled(
     counter: u64,
     outcome: &Outcome,
 ) -> Result<Vec<Due>, CoreError> {
-    let epoch = epoch(state)?;
+    let epoch = state.epoch.as_mut().ok_or(broken("an outcome, but no epoch was opened"))?;
     let number = epoch.number;
     let slot = slot(epoch, counter)?;
-    let task = slot.task;
+    let (task, profile) = (slot.task, slot.place.profile);
+    let wrote = slot.group().and_then(|group| {
+        Some((group.lease.policy, state.miners.get(&group.lease.miner)?.account))
+    });
     let mut released = None;
     let mut own = None;
     let mut was_out = false;
@@ -328,19 +337,26 @@ pub(super) fn settled(
         }
     };
     slot.phase = Phase::Settled(Box::new(outcome.clone()), group);
-    epoch.waiting.remove(&counter);
+    epoch.waiting.remove(&(profile, counter));
     epoch.unsettled -= 1;
     epoch.out -= u64::from(was_out);
+    let mut due = vec![Due::Task(counter), Due::Epoch];
     if let (Outcome::Graded { .. }, Some(own)) = (outcome, own) {
         epoch.graded += 1;
         epoch.passed += u64::from(own.passed);
         epoch.pairs += u64::from(own.pairs);
         epoch.paired_tasks += u64::from(own.pairs > 0);
+        if let Some((policy, account)) = wrote {
+            let attempts = u32::try_from(own.verdicts.len()).unwrap_or(u32::MAX);
+            let passed = own.passed;
+            epoch.schedule.observe(&Graded { policy, account, profile, passed, attempts });
+            due.push(Due::Policy(policy));
+        }
     }
     index(epoch, counter);
     if let Some((miner, lease)) = released {
         hold(state, &miner, lease, false);
     }
     log(state, &LedgerEntry::Sealed { epoch: number, counter, task, outcome: outcome.clone() })?;
-    Ok(vec![Due::Task(counter), Due::Epoch])
+    Ok(due)
 }

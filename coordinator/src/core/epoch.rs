@@ -8,6 +8,7 @@ use lode_proto::{
     limits,
     manifest::BundleSignature,
     seed,
+    task::Place,
 };
 
 use super::{
@@ -46,6 +47,11 @@ impl EpochPlan {
             .find(|size| attempt_bytes(*size) >= LEAST_ATTEMPT_BYTES)
             .unwrap_or(1);
         within("group size", u64::from(campaign.group_size), 1, u64::from(most))?;
+        let (profiles, start) = (&campaign.profiles, campaign.template.profile);
+        let listed = profiles.is_empty() || profiles.contains(&start);
+        if !listed || !profiles.is_sorted_by(|a, b| a < b) {
+            return Err(CommandError::Profiles(start));
+        }
         let tokens = u64::from(campaign.max_completion_tokens);
         within("limit of tokens", tokens, 1, u64::from(limits::MAX_COMPLETION_TOKENS))?;
         within("lease time in milliseconds", campaign.lease_ms, LEAST_LEASE_MS, MOST_LEASE_MS)?;
@@ -72,7 +78,10 @@ impl Core {
                 if have < want {
                     return refuse(CommandError::TooFewVerifiers { have, want });
                 }
+                let schedule = self.state.epoch.as_ref().map(|epoch| &epoch.schedule);
+                let levels = schedule.map(|schedule| schedule.levels(&plan.campaign));
                 let open = EpochOpen {
+                    levels: levels.unwrap_or_default(),
                     epoch: self.state.next_epoch(),
                     commit: seed::epoch_commit(secret.as_bytes()),
                     campaign: plan.campaign,
@@ -122,11 +131,11 @@ impl Core {
         Event::DrainStarted { reason, deadline_ms }
     }
 
-    pub(super) fn generated(&mut self, number: u64, counter: u64, generated: Generated) {
+    pub(super) fn generated(&mut self, number: u64, place: Place, generated: Generated) {
         let current = self.state.epoch.as_ref().is_some_and(|epoch| epoch.number == number);
         if current {
-            self.volatile.generating.remove(&counter);
-            self.volatile.generated.insert(counter, generated);
+            self.volatile.generating.remove(&place);
+            self.volatile.generated.insert(place, generated);
         }
     }
 
@@ -282,14 +291,17 @@ impl Core {
         let Some(epoch) = &self.state.epoch else {
             return Todo::default();
         };
-        let next = epoch.next_counter();
-        let end = (next + limits::GENERATE_AHEAD).min(epoch.target.max_tasks);
-        for counter in next..end {
-            let asked = self.volatile.generated.contains_key(&counter)
-                || self.volatile.generating.contains(&counter);
-            if !asked && let Some(spec) = epoch.spec(counter) {
-                self.volatile.generating.insert(counter);
-                effects.push(Effect::Generate { epoch: epoch.number, counter, spec });
+        let left = epoch.target.max_tasks.saturating_sub(epoch.next_counter());
+        for profile in epoch.profiles_in_use() {
+            let next = epoch.next_place(profile).index;
+            for index in next..next + limits::GENERATE_AHEAD.min(left) {
+                let place = Place { profile, index };
+                let asked = self.volatile.generated.contains_key(&place)
+                    || self.volatile.generating.contains(&place);
+                if !asked && let Some(spec) = epoch.spec_at(place) {
+                    self.volatile.generating.insert(place);
+                    effects.push(Effect::Generate { epoch: epoch.number, place, spec });
+                }
             }
         }
         Todo { events: Vec::new(), effects }

@@ -6,10 +6,12 @@
 
 use lode_bundle::record::FaultKind;
 use lode_proto::{
+    adapt::Step,
     envelope::Envelope,
     epoch::Outcome,
     id::{AttemptId, Hash, LeaseId, PolicyId, TaskId},
     key::PublicKey,
+    task::Profile,
 };
 use serde::{Deserialize, Serialize};
 
@@ -90,13 +92,18 @@ pub enum Event {
         reason: String,
     },
     /// The next counter has no task.
-    CounterExhausted,
+    CounterExhausted {
+        /// Profile of the sequence whose next place it takes.
+        profile: Profile,
+    },
     /// A lease on a task. The first lease of a task takes the next counter.
     LeaseIssued {
         /// The counter.
         counter: u64,
         /// The task.
         task: TaskId,
+        /// Its profile; the first lease of a task takes the next place of that sequence.
+        profile: Profile,
         /// To whom.
         miner: PublicKey,
         /// The policy it will be answered with.
@@ -228,6 +235,11 @@ pub enum Event {
         /// What became of it.
         outcome: Outcome,
     },
+    /// A policy's next tasks have another profile; with the reason and what it rests on.
+    ProfileMoved {
+        /// What was decided.
+        step: Step,
+    },
     /// No new leases: the epoch is being closed.
     DrainStarted {
         /// Why, for people.
@@ -304,7 +316,7 @@ impl Event {
             Self::NonceRevealed { .. } => "nonce_revealed",
             Self::BeaconFixed { .. } => "beacon_fixed",
             Self::EpochVoided { .. } => "epoch_voided",
-            Self::CounterExhausted => "counter_exhausted",
+            Self::CounterExhausted { .. } => "counter_exhausted",
             Self::LeaseIssued { .. } => "lease_issued",
             Self::LeaseEnded { .. } => "lease_ended",
             Self::GroupCommitted { .. } => "group_committed",
@@ -320,6 +332,7 @@ impl Event {
             Self::Disputed { .. } => "disputed",
             Self::FaultFound { .. } => "fault_found",
             Self::Settled { .. } => "settled",
+            Self::ProfileMoved { .. } => "profile_moved",
             Self::DrainStarted { .. } => "drain_started",
             Self::EpochClosed { .. } => "epoch_closed",
             Self::BundleBuilt { .. } => "bundle_built",

@@ -9,7 +9,7 @@ use lode_proto::{
     mine::{MineReply, MineRequest},
     policy::PolicyCard,
     refusal::Refusal,
-    task::TaskSpec,
+    task::{Place, Profile, TaskSpec},
     verify::{VerifyReply, VerifyRequest},
 };
 use serde::{Deserialize, Serialize};
@@ -86,7 +86,7 @@ pub fn open_verify(
     open(network, peer, envelope)
 }
 
-/// What the generator gave for a counter.
+/// What the generator gave for a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Generated {
     /// A task.
@@ -176,6 +176,11 @@ pub enum CommandError {
         /// Most.
         high: u64,
     },
+    /// A list of profiles that cannot work.
+    #[error(
+        "the epoch's profiles must name each once, easiest first, and among them {0}, where new models begin; or none"
+    )]
+    Profiles(Profile),
     /// Not in this stage.
     #[error("there is no bundle to retry: the epoch is {0}")]
     NothingToRetry(&'static str),
@@ -199,8 +204,8 @@ pub enum Input {
     Generated {
         /// The epoch.
         epoch: u64,
-        /// The counter.
-        counter: u64,
+        /// Where the task stands.
+        place: Place,
         /// What came out.
         generated: Generated,
     },
@@ -230,12 +235,12 @@ pub enum Input {
 /// What the shell is to do once the records are synced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Generate the task of a counter.
+    /// Generate the task at a place.
     Generate {
         /// The epoch.
         epoch: u64,
-        /// The counter.
-        counter: u64,
+        /// Where it stands.
+        place: Place,
         /// What it is made from.
         spec: TaskSpec,
     },

@@ -12,6 +12,7 @@ use lode_proto::{
     policy::PolicyCard,
     refusal::Refusal,
     seed,
+    task::{Place, Profile},
 };
 
 use super::{
@@ -216,7 +217,8 @@ impl Core {
             let limit = limits::MAX_LEASES_PER_MINER;
             return Err(Refusal::TooManyLeases { held, limit });
         }
-        let Some((skipped, counter, task_id, task)) = self.pick(epoch, miner) else {
+        let profile = epoch.schedule.profile(&policy);
+        let Some((skipped, counter, task_id, task)) = self.pick(epoch, miner, profile) else {
             return self.no_work(NoWork::AllLeased);
         };
         let number = epoch.slot(counter).map_or(0, |slot| slot.leases);
@@ -232,10 +234,11 @@ impl Core {
             max_completion_tokens: epoch.campaign.max_completion_tokens,
             remaining_ms: deadline_ms - now.ms,
         };
-        let mut events = vec![Event::CounterExhausted; skipped];
+        let mut events = vec![Event::CounterExhausted { profile }; skipped];
         events.push(Event::LeaseIssued {
             counter,
             task: task_id,
+            profile,
             miner: sender,
             policy,
             deadline_ms,
@@ -245,26 +248,33 @@ impl Core {
         Ok(Handled { events, blobs: Vec::new(), reply })
     }
 
-    /// The task to give out: the first waiting one that this account has not had, else the next
-    /// counter that has a task. Also says how many exhausted counters come before it.
-    fn pick(&self, epoch: &Epoch, miner: &Miner) -> Option<(usize, u64, TaskId, Vec<u8>)> {
-        let ready = |counter: u64| match self.volatile.generated.get(&counter) {
+    /// The task of a profile to give out: the first waiting one that this account has not had, else
+    /// the next of the profile's sequence. Also says how many exhausted ones come before it.
+    fn pick(
+        &self,
+        epoch: &Epoch,
+        miner: &Miner,
+        profile: Profile,
+    ) -> Option<(usize, u64, TaskId, Vec<u8>)> {
+        let ready = |place: &Place| match self.volatile.generated.get(place) {
             Some(Generated::Task { id, bytes }) => Some((*id, bytes.to_vec())),
             _ => None,
         };
-        for counter in epoch.waiting.iter().take(WAITING_LOOKED_AT) {
+        let waiting = epoch.waiting.range((profile, 0)..=(profile, u64::MAX));
+        for (_, counter) in waiting.take(WAITING_LOOKED_AT) {
             let fresh = |slot: &Slot| {
                 slot.leases < limits::MAX_LEASES_PER_TASK && !slot.tried.contains(&miner.account)
             };
-            if epoch.slot(*counter).is_some_and(fresh)
-                && let Some((id, bytes)) = ready(*counter)
+            if let Some(slot) = epoch.slot(*counter).filter(|slot| fresh(slot))
+                && let Some((id, bytes)) = ready(&slot.place)
             {
                 return Some((0, *counter, id, bytes));
             }
         }
         let mut skipped = 0;
-        for counter in epoch.next_counter()..epoch.target.max_tasks {
-            match self.volatile.generated.get(&counter) {
+        let first = epoch.next_place(profile).index;
+        for (counter, index) in (epoch.next_counter()..epoch.target.max_tasks).zip(first..) {
+            match self.volatile.generated.get(&Place { profile, index }) {
                 Some(Generated::Exhausted) => skipped += 1,
                 Some(Generated::Task { id, bytes }) => {
                     return Some((skipped, counter, *id, bytes.to_vec()));

@@ -51,7 +51,7 @@ pub use input::{
     Verified, open_mine, open_verify,
 };
 pub use state::{BundleState, ClosedEpoch, Epoch, Miner, Nonce, Stage, State, VerifierInfo};
-pub use status::{StageStatus, Status, VerifierStatus};
+pub use status::{LevelStatus, StageStatus, Status, VerifierStatus};
 pub use step::{Core, CoreError};
 pub use task::{Assignment, AssignmentState, Grading, Group, LeaseInfo, LeaseRef, Phase, Slot};
 

@@ -1,17 +1,17 @@
 //! What the coordinator knows: a fold over the log, and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use lode_bundle::record::FaultKind;
 use lode_proto::{
+    adapt::{Schedule, Step},
     codec::{self, CodecError},
     envelope::Envelope,
     epoch::Campaign,
     id::{Hash, JobId, LeaseId, PolicyId},
     key::PublicKey,
     policy::PolicyCard,
-    seed,
-    task::TaskSpec,
+    task::{Place, Profile, TaskSpec},
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,9 @@ use super::{
     input::BuiltBundle,
     task::{LeaseRef, Slot},
 };
+
+/// Decisions of the schedule that the state keeps for people; the log has all of them.
+pub(super) const MOVES_KEPT: usize = 16;
 
 /// A miner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -216,8 +219,8 @@ pub struct Epoch {
     pub leases: BTreeMap<LeaseId, LeaseRef>,
     /// Every grading job of the epoch.
     pub jobs: BTreeMap<JobId, u64>,
-    /// Tasks that may be leased again.
-    pub waiting: BTreeSet<u64>,
+    /// Tasks that may be leased again, by profile and counter.
+    pub waiting: BTreeSet<(Profile, u64)>,
     /// For each verifier, the tasks it has to commit or reveal a verdict for now.
     pub todo: BTreeMap<PublicKey, BTreeSet<u64>>,
     /// Tasks leased or waiting for uploads.
@@ -232,6 +235,12 @@ pub struct Epoch {
     pub pairs: u64,
     /// Tasks with at least one pair.
     pub paired_tasks: u64,
+    /// Which profile each policy's next task has.
+    pub schedule: Schedule,
+    /// The newest decisions of it, oldest first.
+    pub moves: VecDeque<Step>,
+    /// Tasks issued of each profile: the next place of its sequence.
+    pub issued: BTreeMap<Profile, u64>,
     /// Faults recorded, so that each is recorded once.
     pub faults: BTreeSet<(PublicKey, FaultKind, Option<LeaseId>)>,
     /// The bundle.
@@ -239,11 +248,36 @@ pub struct Epoch {
 }
 
 impl Epoch {
-    /// What the task of a counter is made from; `None` before the beacon is fixed.
+    /// What the task of a counter is made from; `None` where it was not issued.
     #[must_use]
     pub fn spec(&self, counter: u64) -> Option<TaskSpec> {
-        let beacon = self.beacon?;
-        Some(self.campaign.template.spec(seed::task_seed(self.secret.as_bytes(), &beacon, counter)))
+        self.spec_at(self.slot(counter)?.place)
+    }
+
+    /// What the task at a place is made from; `None` before the beacon is fixed.
+    #[must_use]
+    pub fn spec_at(&self, place: Place) -> Option<TaskSpec> {
+        Some(self.campaign.spec(self.secret.as_bytes(), &self.beacon?, place))
+    }
+
+    /// Where the next task of a profile stands.
+    #[must_use]
+    pub fn next_place(&self, profile: Profile) -> Place {
+        Place { profile, index: self.issued.get(&profile).copied().unwrap_or(0) }
+    }
+
+    /// Takes the next place of a profile, for the next counter.
+    pub(super) fn take_place(&mut self, profile: Profile) -> Place {
+        let place = self.next_place(profile);
+        self.issued.insert(profile, place.index + 1);
+        place
+    }
+
+    /// Profiles that policies stand at now, and the one where new ones begin.
+    #[must_use]
+    pub fn profiles_in_use(&self) -> BTreeSet<Profile> {
+        let tracks = self.schedule.tracks().map(|(_, track)| track.profile());
+        tracks.chain([self.campaign.template.profile]).collect()
     }
 
     /// A task by counter.

@@ -1,7 +1,12 @@
 //! Figures for people and programs: a projection of the state. No grades of tasks that are not
 //! settled, no secrets.
 
-use lode_proto::{id::Hash, key::PublicKey};
+use lode_proto::{
+    adapt::{Evidence, Step},
+    id::{Hash, PolicyId},
+    key::PublicKey,
+    task::Profile,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -9,6 +14,9 @@ use super::{
     state::{Stage, State},
     task::Phase,
 };
+
+/// Policies whose place is shown.
+const LEVELS_SHOWN: usize = 100;
 
 /// A stage with what it waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +44,17 @@ pub struct VerifierStatus {
     pub inconclusive: u64,
     /// Faults with evidence.
     pub faults: u64,
+}
+
+/// Where a policy stands among the campaign's profiles.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LevelStatus {
+    /// The policy.
+    pub policy: PolicyId,
+    /// Profile of its next task.
+    pub profile: Profile,
+    /// What was found there so far.
+    pub found: Evidence,
 }
 
 /// The coordinator at a glance.
@@ -69,6 +88,10 @@ pub struct Status {
     pub pairs: u64,
     /// Graded groups with at least one pair.
     pub paired_tasks: u64,
+    /// Where policies stand, for a campaign of several profiles.
+    pub levels: Vec<LevelStatus>,
+    /// The newest decisions to move one, oldest first, each with its reason.
+    pub moves: Vec<Step>,
     /// Miners that have joined.
     pub miners: u64,
     /// Receipts given.
@@ -132,6 +155,17 @@ impl Status {
             attempts: epoch.map_or(0, |epoch| epoch.graded * u64::from(epoch.campaign.group_size)),
             pairs: epoch.map_or(0, |epoch| epoch.pairs),
             paired_tasks: epoch.map_or(0, |epoch| epoch.paired_tasks),
+            levels: epoch
+                .iter()
+                .flat_map(|epoch| epoch.schedule.tracks())
+                .take(LEVELS_SHOWN)
+                .map(|(policy, track)| LevelStatus {
+                    policy: *policy,
+                    profile: track.profile(),
+                    found: track.found(),
+                })
+                .collect(),
+            moves: epoch.iter().flat_map(|epoch| &epoch.moves).copied().collect(),
             miners: state.miners.len() as u64,
             receipts: state.miners.values().map(|miner| miner.receipts).sum(),
             credits_milli: state.miners.values().map(|miner| miner.credits_milli).sum(),

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use lode_proto::{
     codec::CodecError,
     envelope::{Envelope, EnvelopeError, Payload},
-    id::{Hash, LeaseId},
+    id::{Hash, LeaseId, PolicyId},
     key::PublicKey,
     refusal::Refusal,
+    task::Place,
 };
 
 use super::{
@@ -35,6 +36,9 @@ pub enum CoreError {
 /// A part of the state that may have something to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Due {
+    /// A policy's profile: first of all, so that a decision stands in the ledger right behind the
+    /// outcome that it rests on.
+    Policy(PolicyId),
     /// The epoch's stage.
     Epoch,
     /// A task, by counter.
@@ -47,9 +51,9 @@ pub(super) struct Volatile {
     /// Highest sequence of each key since the start, where no record holds it.
     pub(super) seen: BTreeMap<PublicKey, u64>,
     /// Tasks that were generated and may be leased.
-    pub(super) generated: BTreeMap<u64, Generated>,
-    /// Counters whose task the shell is generating.
-    pub(super) generating: BTreeSet<u64>,
+    pub(super) generated: BTreeMap<Place, Generated>,
+    /// Places whose task the shell is generating.
+    pub(super) generating: BTreeSet<Place>,
     /// Tasks that the shell is grading.
     pub(super) grading: BTreeSet<u64>,
     /// Whether the shell is building the bundle or writing its signatures.
@@ -66,6 +70,7 @@ impl Volatile {
     fn touched(&mut self, state: &State, due: Due) {
         self.due.insert(due);
         let deadline = state.epoch.as_ref().and_then(|epoch| match due {
+            Due::Policy(_) => None,
             Due::Epoch => epoch.stage.deadline_ms(),
             Due::Task(counter) => epoch.slot(counter)?.deadline_ms(),
         });
@@ -167,6 +172,9 @@ impl Core {
             self.volatile.touched(&self.state, Due::Task(counter));
         }
         self.volatile.touched(&self.state, Due::Epoch);
+        for (policy, _) in self.state.epoch.iter().flat_map(|epoch| epoch.schedule.tracks()) {
+            self.volatile.touched(&self.state, Due::Policy(*policy));
+        }
         self.step(Input::Tick, now)
     }
 
@@ -205,8 +213,8 @@ impl Core {
             Input::Verify(request) => self.verify(request, now)?,
             Input::Tick => Handled::none(),
             Input::Command(command) => self.command(command, now)?,
-            Input::Generated { epoch, counter, generated } => {
-                self.generated(epoch, counter, generated);
+            Input::Generated { epoch, place, generated } => {
+                self.generated(epoch, place, generated);
                 Handled::none()
             }
             Input::Graded { lease, grade } => self.graded(lease, grade)?,

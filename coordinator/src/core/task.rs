@@ -7,6 +7,7 @@ use lode_proto::{
     epoch::Outcome,
     id::{AttemptId, Hash, JobId, LeaseId, PolicyId, TaskId},
     key::PublicKey,
+    task::Place,
 };
 use serde::{Deserialize, Serialize};
 
@@ -132,6 +133,8 @@ pub enum Phase {
 /// A task: one counter of an epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot {
+    /// Its profile, and its number among the tasks of that profile.
+    pub place: Place,
     /// Its id; `None` where the generator found none.
     pub task: Option<TaskId>,
     /// Leases given so far.

@@ -116,8 +116,12 @@ pub struct CampaignConfig {
     /// A built-in domain, or the path of a domain file.
     #[serde(default = "default_domain")]
     pub domain: String,
-    /// Size and difficulty.
+    /// Size and difficulty; where new models begin, where there are several.
     pub profile: Profile,
+    /// Profiles, easiest first, that a model is moved between so that about half of its attempts pass;
+    /// empty keeps every task at `profile`.
+    #[serde(default)]
+    pub profiles: Vec<Profile>,
     /// Attempts in a group.
     #[serde(default = "default_group_size")]
     pub group_size: u32,
@@ -237,6 +241,7 @@ impl CoordinatorConfig {
                 group_size: campaign.group_size,
                 max_completion_tokens: campaign.max_completion_tokens,
                 lease_ms: campaign.lease_ms,
+                profiles: campaign.profiles.clone(),
             },
             target: self.target,
         };

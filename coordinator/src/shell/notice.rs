@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use lode_bundle::record::FaultKind;
 use lode_proto::{
+    adapt::Step,
     attempt::Receipt,
     codec,
     id::{Hash, NetworkId},
@@ -103,6 +104,14 @@ pub enum Notice {
         counter: u64,
         /// Name of the outcome.
         outcome: String,
+    },
+    /// A model's next tasks have another profile.
+    ProfileMoved {
+        /// What was decided, why, and on what evidence.
+        #[serde(flatten)]
+        step: Step,
+        /// Pass rate in the evidence, thousandths.
+        rate_milli: u64,
     },
     /// The epoch is being closed.
     Draining {
@@ -251,6 +260,9 @@ impl Notice {
             }
             Event::Settled { counter, outcome } => {
                 Self::Settled { counter: *counter, outcome: outcome.name().into() }
+            }
+            Event::ProfileMoved { step } => {
+                Self::ProfileMoved { step: *step, rate_milli: step.found.rate_milli() }
             }
             Event::DrainStarted { reason, .. } => Self::Draining { reason: reason.clone() },
             Event::EpochClosed { .. } => Self::EpochClosed,

@@ -16,7 +16,7 @@ use lode_node::{
     transport::{Protocol, Transport, TransportConfig},
     writer::{Writer, WriterError, WriterThread},
 };
-use lode_proto::{id::NetworkId, key::PublicKey};
+use lode_proto::{id::NetworkId, key::PublicKey, task::TaskSpec};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -71,8 +71,13 @@ pub(super) async fn start(
     let (key, _) = Keystore::open(&config.data)?.get_or_create(KeyKind::Node)?;
     let (network, envelope) = genesis::load_or_found(&config.data, &config.network, &key)?;
     // A task of a throw-away seed shows now, and not to the first miner, what cannot be made.
-    let trial = plan.campaign.template.spec(genesis::random()?.0);
-    work::generate(&*engine, &library, &trial).map_err(RunError::Generate)?;
+    let first = plan.campaign.template.profile;
+    let others = plan.campaign.profiles.iter().copied().filter(|profile| *profile != first);
+    for profile in std::iter::once(first).chain(others) {
+        let trial = plan.campaign.template.spec(genesis::random()?.0);
+        work::generate(&*engine, &library, &TaskSpec { profile, ..trial })
+            .map_err(RunError::Generate)?;
+    }
 
     let log = SledLog::open(&config.data.join("log"))?;
     let context = Context::new(envelope.clone(), key.clone(), config.timing)?;

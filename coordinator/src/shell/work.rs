@@ -17,7 +17,7 @@ use lode_proto::{
     id::{AttemptId, LeaseId, NetworkId},
     key::PublicKey,
     policy::PolicyCard,
-    task::TaskSpec,
+    task::{Place, TaskSpec},
 };
 use lode_tasks::family::{GenerateError, Library};
 use tokio::sync::{Semaphore, mpsc};
@@ -131,9 +131,7 @@ impl Effects {
         let this = self.clone();
         tokio::spawn(async move {
             let job = match effect {
-                Effect::Generate { epoch, counter, spec } => {
-                    this.generate(epoch, counter, spec).await
-                }
+                Effect::Generate { epoch, place, spec } => this.generate(epoch, place, spec).await,
                 Effect::Grade { lease, miner, card, spec, attempts } => {
                     let grade = this.grade(lease, miner, *card, spec, attempts).await;
                     Job::Done(Box::new(Input::Graded { lease, grade }))
@@ -162,10 +160,10 @@ impl Effects {
             .unwrap_or_else(|error| Err(format!("the task engine failed: {error}")))
     }
 
-    async fn generate(&self, epoch: u64, counter: u64, spec: TaskSpec) -> Job {
+    async fn generate(&self, epoch: u64, place: Place, spec: TaskSpec) -> Job {
         let (engine, library) = (Arc::clone(&self.engine), Arc::clone(&self.library));
         match self.blocking(move || generate(&*engine, &library, &spec)).await {
-            Ok(generated) => Job::Done(Box::new(Input::Generated { epoch, counter, generated })),
+            Ok(generated) => Job::Done(Box::new(Input::Generated { epoch, place, generated })),
             Err(reason) => Job::Fatal(RunError::Generate(reason)),
         }
     }

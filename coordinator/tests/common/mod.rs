@@ -110,6 +110,7 @@ pub fn config(data: &Path, port: u16, target: EpochTarget) -> CoordinatorConfig 
             group_size: 4,
             max_completion_tokens: 512,
             lease_ms: 60_000,
+            profiles: Vec::new(),
         },
         target,
         timing: Timing { drain_ms: 1_000, retry_after_ms: 20, ..Timing::default() },
@@ -182,8 +183,11 @@ pub async fn client<Q: rpc::Request>(
     (client, handle, target)
 }
 
-/// What one attempt is to be.
-fn completion(witness: &str, index: u32) -> Vec<u8> {
+/// How many attempts of a group pass, by the task's profile.
+pub type Strength = fn(Profile) -> u32;
+
+/// What one attempt is to be, where the first so many pass.
+fn completion(witness: &str, index: u32, passing: u32) -> Vec<u8> {
     let wrong = |answer: &str| {
         let lines = witness.lines().map(|line| {
             let is_answer = line.starts_with("Q1:");
@@ -192,7 +196,7 @@ fn completion(witness: &str, index: u32) -> Vec<u8> {
         lines.collect::<Vec<_>>().join("\n") + "\n"
     };
     match index {
-        0 => witness.as_bytes().to_vec(),
+        _ if index < passing => witness.as_bytes().to_vec(),
         1 => wrong("nobody at all").into_bytes(),
         2 => b"\xff\xfe no text".to_vec(),
         _ => wrong("somebody else").into_bytes(),
@@ -200,14 +204,17 @@ fn completion(witness: &str, index: u32) -> Vec<u8> {
 }
 
 /// The attempts at a task; all wrong where its witness is not known.
-pub fn attempts(lease: &Lease, witnesses: &Witnesses) -> Vec<Attempt> {
+pub fn attempts(lease: &Lease, witnesses: &Witnesses, strength: Strength) -> Vec<Attempt> {
+    let task: Task = codec::decode(&lease.task, 1 << 20).expect("a task");
+    assert_eq!(task.id().expect("hashes"), lease.task_id);
+    let passing = strength(task.header.profile);
     let witness = witnesses.lock().expect("lock").get(&lease.task_id).cloned().unwrap_or_default();
     (0..lease.attempt_seeds.len() as u32)
         .map(|index| Attempt {
             lease: lease.id,
             index,
             policy: card().policy.id().expect("hashes"),
-            completion: completion(&witness, index),
+            completion: completion(&witness, index, passing),
             finish: Finish::Stop,
             prompt_tokens: 300,
             completion_tokens: 40,
@@ -221,6 +228,7 @@ pub async fn mine(
     client: Client<MineRequest>,
     network: NetworkId,
     witnesses: Witnesses,
+    strength: Strength,
 ) -> Vec<Receipt> {
     let mut receipts = Vec::new();
     let join =
@@ -243,9 +251,7 @@ pub async fn mine(
             }
             other => panic!("{other:?}"),
         };
-        let task: Task = codec::decode(&lease.task, 1 << 20).expect("a task");
-        assert_eq!(task.id().expect("hashes"), lease.task_id);
-        let attempts = attempts(&lease, &witnesses);
+        let attempts = attempts(&lease, &witnesses, strength);
         let ids = attempts.iter().map(|a| a.id().expect("hashes")).collect();
         let commit = GroupCommit { lease: lease.id, policy, attempts: ids };
         match client.call(&MineRequest::Commit(commit)).await.expect("commits") {
@@ -379,6 +385,7 @@ pub async fn everybody(
     network: NetworkId,
     addresses: &[String],
     witnesses: &Witnesses,
+    strength: Strength,
 ) -> (Vec<tokio::task::JoinHandle<usize>>, Vec<tokio::task::JoinHandle<Vec<Receipt>>>) {
     let mut verifiers = Vec::new();
     for key in [100, 101, 102] {
@@ -391,7 +398,7 @@ pub async fn everybody(
         let folder = folder.join(key.to_string());
         let (client, ..) =
             client::<MineRequest>(&folder, key, network, addresses, vec![Protocol::Mine]).await;
-        miners.push(tokio::spawn(mine(client, network, witnesses.clone())));
+        miners.push(tokio::spawn(mine(client, network, witnesses.clone(), strength)));
     }
     (verifiers, miners)
 }

@@ -5,14 +5,14 @@
 //! stated. All numbers are in thousandths and all arithmetic is in integers: computed values are
 //! rounded half up to the attribute's step.
 
-use super::{Attribute, raw::RawFrom, read::Reader};
-use crate::{family::DomainError, types::ValueKind};
+use super::{Attribute, finding::Stop, raw::RawFrom, reader::Reader};
+use crate::types::ValueKind;
 
 /// Largest number of a domain, in the attribute's unit; for decimals in thousandths of it.
 pub(super) const LARGEST: i64 = 1_000_000_000;
 /// Most inputs of a rule, and largest factor.
 const MAX_INPUTS: usize = 8;
-const MAX_FACTOR: i64 = 1_000_000;
+pub(super) const MAX_FACTOR: i64 = 1_000_000;
 
 /// How a value hangs on others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,12 +124,7 @@ fn rounded(top: i128, under: i128, step: i64) -> i64 {
 
 impl Reader {
     /// Reads one rule; the keys it names are looked up, the numbers checked by themselves.
-    pub(super) fn rule(
-        &self,
-        place: &str,
-        kind: ValueKind,
-        from: &RawFrom,
-    ) -> Result<Rule, DomainError> {
+    pub(super) fn rule(&self, place: &str, kind: ValueKind, from: &RawFrom) -> Result<Rule, Stop> {
         let place = &format!("{place}.from");
         if !kind.is_number() {
             return self.fault(place, "only numbers can hang on other attributes");
@@ -184,10 +179,7 @@ impl Reader {
 
     /// Checks the rules against each other, fills in computed ranges and who feeds whom, and says
     /// which attributes hang together, each list in an order in which it can be filled.
-    pub(super) fn derive(
-        &self,
-        attributes: &mut [Attribute],
-    ) -> Result<Vec<Vec<u16>>, DomainError> {
+    pub(super) fn derive(&self, attributes: &mut [Attribute]) -> Result<Vec<Vec<u16>>, Stop> {
         let count = attributes.len();
         let inputs: Vec<Vec<u16>> = attributes
             .iter()
@@ -251,7 +243,7 @@ impl Reader {
     }
 
     /// Sets the range of a computed attribute; checks that every input leaves a choice otherwise.
-    fn ranged(&self, at: usize, attributes: &mut [Attribute]) -> Result<(), DomainError> {
+    fn ranged(&self, at: usize, attributes: &mut [Attribute]) -> Result<(), Stop> {
         let Some(rule) = attributes[at].rule.clone() else { return Ok(()) };
         let place = format!("attributes.{}.from", self.keys[at]);
         let (own, step) = ((attributes[at].min, attributes[at].max), attributes[at].step);

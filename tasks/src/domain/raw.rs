@@ -13,7 +13,7 @@ pub(super) struct Raw {
     pub(super) attributes: Vec<RawAttribute>,
     #[serde(default)]
     pub(super) measures: Vec<RawMeasure>,
-    pub(super) example: RawExample,
+    pub(super) example: Option<RawExample>,
     pub(super) groups: Vec<RawGroup>,
     pub(super) sources: RawSources,
     pub(super) scope: Option<RawRules>,
@@ -22,6 +22,7 @@ pub(super) struct Raw {
     pub(super) aliases: Option<RawWordings>,
     pub(super) instructions: Option<RawWordings>,
     pub(super) noise: RawNoise,
+    pub(super) shared: Option<RawShared>,
     pub(super) questions: Option<RawQuestions>,
     pub(super) phrases: Option<RawPhrases>,
     pub(super) constraints: Option<RawConstraints>,
@@ -31,6 +32,8 @@ pub(super) struct Raw {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Common {
+    pub(super) example: RawExample,
+    pub(super) shared: RawShared,
     pub(super) sources: CommonSources,
     pub(super) aliases: RawWordings,
     pub(super) instructions: RawWordings,
@@ -107,6 +110,7 @@ raw_attribute! {
     kind: crate::types::ValueKind,
     example: String,
     short: bool,
+    shared: bool,
     vocabulary: Vec<String>,
     first: Vec<String>,
     last: Vec<String>,
@@ -224,6 +228,20 @@ pub(super) struct RawWordings {
     pub(super) wordings: Vec<String>,
 }
 
+/// Wordings that fit every attribute of their kind. `{of}` is the attribute's `of` ("the number of
+/// people that {entity} employs"), `{Of}` the same with a capital, `{measure}` its `measure`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawShared {
+    /// Of years and categories.
+    pub(super) words: Vec<String>,
+    pub(super) plain: Vec<String>,
+    pub(super) more: Vec<String>,
+    pub(super) less: Vec<String>,
+    pub(super) more_next: Vec<String>,
+    pub(super) less_next: Vec<String>,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawNoise {
@@ -240,12 +258,21 @@ pub(super) struct RawQuestions {
     pub(super) which_measure: Vec<String>,
     pub(super) which_measure_filtered: Vec<String>,
     pub(super) which_rank: Vec<String>,
+    pub(super) which_rank_filtered: Vec<String>,
     pub(super) which_only: Vec<String>,
+    pub(super) which_nearest: Vec<String>,
+    pub(super) which_next: Vec<String>,
     pub(super) compare: Vec<String>,
     pub(super) number: Vec<String>,
+    pub(super) value: Vec<String>,
+    pub(super) category: Vec<String>,
+    pub(super) mode: Vec<String>,
     pub(super) count: Vec<String>,
     pub(super) total: Vec<String>,
     pub(super) gap: Vec<String>,
+    pub(super) sum: Vec<String>,
+    pub(super) take: Vec<String>,
+    pub(super) then_take: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -253,10 +280,20 @@ pub(super) struct RawQuestions {
 pub(super) struct RawPhrases {
     pub(super) selected: String,
     pub(super) selected_measure: String,
+    pub(super) selected_rank: String,
     pub(super) selected_filtered: String,
+    pub(super) selected_measure_filtered: String,
+    pub(super) selected_rank_filtered: String,
     pub(super) selected_only: String,
+    pub(super) selected_nearest: String,
+    pub(super) that: String,
+    pub(super) that_next: String,
+    pub(super) set: String,
+    pub(super) other_set: String,
     pub(super) relative: String,
     pub(super) versus: String,
+    pub(super) except: String,
+    pub(super) but_not: String,
     pub(super) also: String,
     pub(super) unit: String,
 }
@@ -275,14 +312,24 @@ pub(super) struct RawConstraints {
     pub(super) word: Vec<String>,
     pub(super) next_prime: Vec<String>,
     pub(super) equation: Vec<String>,
+    pub(super) modular: Vec<String>,
+    pub(super) json: Vec<String>,
     pub(super) acrostic: Vec<String>,
     pub(super) forbidden_letter: Vec<String>,
     pub(super) order: Vec<String>,
-    pub(super) digit_sum: Vec<String>,
     pub(super) word_lengths: Vec<String>,
     pub(super) alphabetical: Vec<String>,
     pub(super) sentence_count: Vec<String>,
     pub(super) ends_with: Vec<String>,
+    pub(super) word_at: Vec<String>,
+    pub(super) letter_count: Vec<String>,
+    pub(super) different_initials: Vec<String>,
+    pub(super) length_sum: Vec<String>,
+    pub(super) first_word_of: Vec<String>,
+    pub(super) last_word_of: Vec<String>,
+    pub(super) no_repeats: Vec<String>,
     pub(super) answer_of: String,
     pub(super) number_of: String,
+    pub(super) times: String,
+    pub(super) plus_other: String,
 }

@@ -1,5 +1,7 @@
 //! Wordings with slots.
 
+use super::finding::quoted;
+
 /// What a slot stands for. Attributes are places in [`super::Domain::attributes`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Slot {
@@ -34,11 +36,13 @@ pub(crate) enum Slot {
     Letter,
     Lengths,
     Word,
+    /// Entities with what they are told apart by: "companies in the banking sector".
+    Set,
     Attr(u16),
     Article(u16),
 }
 
-const NAMES: [(&str, Slot); 31] = [
+const NAMES: [(&str, Slot); 32] = [
     ("entity", Slot::Entity),
     ("reference", Slot::Reference),
     ("other", Slot::Other),
@@ -70,9 +74,15 @@ const NAMES: [(&str, Slot); 31] = [
     ("letter", Slot::Letter),
     ("lengths", Slot::Lengths),
     ("word", Slot::Word),
+    ("set", Slot::Set),
 ];
 
 impl Slot {
+    /// Whether a name is one of the engine's.
+    pub(crate) fn known(name: &str) -> bool {
+        name == "period" || NAMES.iter().any(|(known, _)| *known == name)
+    }
+
     /// As written in a domain file, without braces.
     pub(crate) fn name(self) -> &'static str {
         NAMES.iter().find(|(_, slot)| *slot == self).map_or("an attribute", |(name, _)| name)
@@ -86,7 +96,7 @@ pub(crate) enum Piece {
 }
 
 /// A wording, cut at its slots.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Template {
     pub(crate) pieces: Vec<Piece>,
 }
@@ -99,20 +109,19 @@ impl Template {
         let mut rest = text;
         while let Some(open) = rest.find('{') {
             let Some(close) = rest[open..].find('}').map(|at| open + at) else {
-                return Err(format!("{text:?} has a brace that is never closed"));
+                return Err(format!("{} has a brace that is never closed", quoted(text)));
             };
             if open > 0 {
                 pieces.push(Piece::Text(rest[..open].to_owned()));
             }
             let name = &rest[open + 1..close];
-            pieces.push(Piece::Slot(
-                Self::slot(name, attributes)
-                    .ok_or_else(|| format!("{text:?} has an unknown slot {{{name}}}"))?,
-            ));
+            pieces.push(Piece::Slot(Self::slot(name, attributes).ok_or_else(|| {
+                format!("{} has an unknown slot {}", quoted(text), quoted(name))
+            })?));
             rest = &rest[close + 1..];
         }
         if rest.contains('}') {
-            return Err(format!("{text:?} has a brace that is never opened"));
+            return Err(format!("{} has a brace that is never opened", quoted(text)));
         }
         if !rest.is_empty() {
             pieces.push(Piece::Text(rest.to_owned()));
@@ -133,6 +142,11 @@ impl Template {
             .find(|(known, _)| *known == name)
             .map(|(_, slot)| *slot)
             .or_else(|| attribute(name).map(Slot::Attr))
+    }
+
+    /// Whether two slots have no text between them.
+    pub(crate) fn touching(&self) -> bool {
+        self.pieces.windows(2).any(|two| matches!(two, [Piece::Slot(_), Piece::Slot(_)]))
     }
 
     /// The slots, in order.

@@ -36,7 +36,7 @@ const NUMBER_WORDS: [&str; 21] = [
 /// punctuation, spacing, aliases, units and number formats make no difference; `None` where it
 /// gives no such answer.
 pub(super) fn read(
-    index: &TaskIndex,
+    index: &TaskIndex<'_>,
     sentences: &Sentences<'_>,
     kind: AnswerKind,
     scale: i64,
@@ -65,7 +65,7 @@ fn number(sentences: &Sentences<'_>, scale: i64, text: &str) -> Option<i64> {
     match sentences.quantity(text) {
         Some(found) => in_unit(&found, scale),
         None => {
-            let word = super::index::normal(text);
+            let word = crate::term::normal(text);
             let place = NUMBER_WORDS.iter().position(|known| *known == word)?;
             i64::try_from(place).ok()?.checked_mul(1000)
         }

@@ -1,138 +1,154 @@
-//! What grading looks up in a task: paragraphs as tokens and numbers, names, words, units.
+//! What grading looks up in a task: paragraphs as words and numbers, names, categories, units.
+//!
+//! A paragraph is prepared when the first attempt cites it, and what only unusual spellings need
+//! when the first of them is met: a grader is built for a handful of attempts, which cite the same
+//! few paragraphs.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::OnceLock};
 
 use crate::{
     number::{self, Found},
     query::{Cell, Table, cell_of},
-    types::{AnswerKey, AttrId, EntityId, Measure, Query, StatementKind, Task},
+    term::{normal, padded},
+    types::{AnswerKey, AttrId, EntityId, FactRef, Measure, Query, StatementKind, Task},
 };
 
 /// One paragraph, prepared.
 #[derive(Debug)]
 struct Paragraph {
-    /// Tokens in lower case, a space before, between and after them.
-    tokens: String,
+    /// As [`padded`] gives it.
+    words: String,
     numbers: Vec<Found>,
     /// Entities that the paragraph speaks of under a name that stands only here.
     also: Vec<EntityId>,
 }
 
-/// The lookups, built once for all attempts at a task.
+/// The lookups, shared by all attempts at a task.
 #[derive(Debug)]
-pub struct TaskIndex {
-    paragraphs: Vec<Paragraph>,
-    /// By entity: its names as in [`Paragraph::tokens`], spaces included.
-    names: Vec<Vec<String>>,
-    /// Entities by name and alias, as [`normal`] gives them.
-    entities: HashMap<String, EntityId>,
-    /// Categories by [`normal`]: the canonical spelling.
-    categories: HashMap<String, String>,
-    /// By attribute: places in its vocabulary by [`normal`].
-    words: Vec<HashMap<String, u16>>,
+pub struct TaskIndex<'a> {
+    task: &'a Task,
+    key: &'a AnswerKey,
+    paragraphs: Vec<OnceLock<Paragraph>>,
+    /// Names of all entities as [`padded`] gives them.
+    names: Vec<(EntityId, String)>,
+    /// By entity: where its names begin in [`TaskIndex::names`].
+    first_names: Vec<usize>,
+    spellings: OnceLock<Spellings>,
     /// The true facts.
     pub(super) truth: Table,
+    /// By [`TaskIndex::place`]: against whom the document states a fact, where it does so.
+    references: Vec<Option<EntityId>>,
 }
 
-/// Runs of letters and digits in lower case, one space between them: the form in which terms are
-/// compared.
-pub(super) fn normal(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut gap = false;
-    for c in text.chars() {
-        if c.is_ascii_alphanumeric() {
-            if std::mem::take(&mut gap) && !out.is_empty() {
-                out.push(' ');
-            }
-            out.push(c.to_ascii_lowercase());
-        } else if c.is_alphanumeric() {
-            if std::mem::take(&mut gap) && !out.is_empty() {
-                out.push(' ');
-            }
-            out.extend(c.to_lowercase());
-        } else {
-            gap = true;
-        }
-    }
-    out
+/// Terms by [`normal`].
+#[derive(Debug)]
+struct Spellings {
+    /// Names and aliases.
+    entities: HashMap<String, EntityId>,
+    /// Categories: the attribute and the place in its vocabulary that give the canonical spelling.
+    categories: HashMap<String, (usize, usize)>,
+    /// By attribute: places in its vocabulary.
+    words: Vec<HashMap<String, u16>>,
 }
 
-/// As [`normal`], with a space at either end, so that a search finds whole tokens only.
-fn padded(text: &str) -> String {
-    format!(" {} ", normal(text))
-}
-
-impl TaskIndex {
+impl<'a> TaskIndex<'a> {
     /// Prepares a task and what its key adds: aliases and the truth.
     #[must_use]
-    pub fn new(task: &Task, key: &AnswerKey) -> Self {
-        let mut names: Vec<Vec<String>> =
-            task.roster.iter().map(|entry| vec![padded(&entry.name)]).collect();
-        let mut entities = HashMap::new();
-        for alias in &key.aliases {
-            entities.insert(normal(&alias.name), alias.entity);
-            if let Some(list) = names.get_mut(alias.entity.at()) {
-                list.push(padded(&alias.name));
-            }
-        }
+    pub fn new(task: &'a Task, key: &'a AnswerKey) -> Self {
+        let mut names: Vec<(EntityId, String)> =
+            Vec::with_capacity(task.roster.len() + key.aliases.len());
+        let mut first_names = Vec::with_capacity(task.roster.len() + 1);
         for (place, entry) in task.roster.iter().enumerate() {
-            // A canonical name wins over an alias of the same spelling.
-            entities.insert(normal(&entry.name), EntityId(narrow(place)));
+            let entity = EntityId(narrow(place));
+            first_names.push(names.len());
+            names.push((entity, padded(&entry.name)));
+            let aliases = key.aliases.iter().filter(|alias| alias.entity == entity);
+            names.extend(aliases.map(|alias| (entity, padded(&alias.name))));
         }
-        let mut categories = HashMap::new();
-        let mut words = Vec::with_capacity(task.attributes.len());
-        for schema in &task.attributes {
-            let mut places = HashMap::new();
-            for (place, word) in schema.vocabulary.iter().enumerate() {
-                places.insert(normal(word), narrow(place));
-                categories.entry(normal(word)).or_insert_with(|| word.clone());
-            }
-            words.push(places);
-        }
+        first_names.push(names.len());
         let mut truth = Table::new(narrow(task.roster.len()), narrow(task.attributes.len()));
+        let mut references = vec![None; cells(&truth)];
         for fact in &key.facts {
+            if let Some(slot) = references.get_mut(place_in(&truth, fact.fact)) {
+                *slot = fact.reference.map(|reference| reference.entity);
+            }
             let schema = task.attributes.get(fact.fact.attr.at());
             if let Some(cell) = schema.and_then(|schema| cell_of(&fact.value, schema)) {
                 truth.set(fact.fact, cell);
             }
         }
-        let paragraphs = task
-            .paragraphs
-            .iter()
-            .enumerate()
-            .map(|(place, text)| Paragraph {
-                tokens: padded(text),
-                numbers: number::find(text),
-                also: named_here(key, place),
-            })
-            .collect();
-        Self { paragraphs, names, entities, categories, words, truth }
+        Self {
+            task,
+            key,
+            paragraphs: std::iter::repeat_with(OnceLock::new).take(task.paragraphs.len()).collect(),
+            names,
+            first_names,
+            spellings: OnceLock::new(),
+            truth,
+            references,
+        }
+    }
+
+    /// How many facts there are places for.
+    pub(super) fn facts(&self) -> usize {
+        cells(&self.truth)
+    }
+
+    /// The place of a fact; beyond [`TaskIndex::facts`] for one that the task does not have.
+    pub(super) fn place(&self, fact: FactRef) -> usize {
+        place_in(&self.truth, fact)
+    }
+
+    /// Against whom the document states a fact, where it does not state it absolutely.
+    pub(super) fn reference(&self, fact: FactRef) -> Option<EntityId> {
+        self.references.get(self.place(fact)).copied().flatten()
+    }
+
+    /// Whether a paragraph states the true value of a fact, or the rule that settles it.
+    pub(super) fn settles(&self, paragraph: u32, fact: FactRef) -> bool {
+        let known = self.key.facts.binary_search_by_key(&fact, |known| known.fact).ok();
+        known
+            .and_then(|at| self.key.facts.get(at))
+            .is_some_and(|f| f.paragraphs.contains(&paragraph))
+            || self
+                .key
+                .traps
+                .iter()
+                .any(|trap| trap.fact == fact && trap.right_paragraphs.contains(&paragraph))
     }
 
     /// Whether the document has a paragraph of this number (from 1).
     pub(super) fn has_paragraph(&self, number: u32) -> bool {
-        self.paragraph(number).is_some()
+        self.task.paragraph(number).is_some()
     }
 
     fn paragraph(&self, number: u32) -> Option<&Paragraph> {
-        self.paragraphs.get(usize::try_from(number).ok()?.checked_sub(1)?)
+        let place = usize::try_from(number).ok()?.checked_sub(1)?;
+        let text = self.task.paragraphs.get(place)?;
+        Some(self.paragraphs.get(place)?.get_or_init(|| Paragraph {
+            words: padded(text),
+            numbers: number::find(text),
+            also: named_here(self.key, place),
+        }))
     }
 
-    /// Whether a paragraph names an entity, by name or alias, as whole tokens.
+    /// Whether a paragraph names an entity, by name or alias, as whole words.
     pub(super) fn names(&self, number: u32, entity: EntityId) -> bool {
-        self.paragraph(number).is_some_and(|paragraph| {
-            paragraph.also.contains(&entity)
-                || self.names.get(entity.at()).is_some_and(|names| {
-                    names.iter().any(|name| paragraph.tokens.contains(name.as_str()))
-                })
-        })
+        let Some(paragraph) = self.paragraph(number) else { return false };
+        let bounds = self.first_names.get(entity.at()..=entity.at() + 1);
+        let names = match bounds {
+            Some([from, to]) => self.names.get(*from..*to).unwrap_or(&[]),
+            _ => &[],
+        };
+        names.iter().any(|(_, name)| paragraph.words.contains(name.as_str()))
+            || paragraph.also.contains(&entity)
     }
 
-    /// Whether a paragraph holds words as whole tokens.
+    /// Whether a paragraph holds words as whole words.
     pub(super) fn holds_words(&self, number: u32, words: &str) -> bool {
         let words = padded(words);
         words.len() > 2
-            && self.paragraph(number).is_some_and(|paragraph| paragraph.tokens.contains(&words))
+            && self.paragraph(number).is_some_and(|paragraph| paragraph.words.contains(&words))
     }
 
     /// Whether a paragraph holds a number, given in thousandths of a unit of `scale` base units.
@@ -142,19 +158,74 @@ impl TaskIndex {
         })
     }
 
+    fn spellings(&self) -> &Spellings {
+        self.spellings.get_or_init(|| Spellings::new(self.task, self.key))
+    }
+
     /// The entity of a name or alias; an article before it is ignored.
     pub(super) fn entity(&self, text: &str) -> Option<EntityId> {
-        lookup(&self.entities, text).copied()
+        let known = self.task.roster.iter().position(|e| e.name.eq_ignore_ascii_case(text));
+        known
+            .map(|place| EntityId(narrow(place)))
+            .or_else(|| lookup(&self.spellings().entities, text).copied())
     }
 
     /// The canonical spelling of a category of any attribute.
     pub(super) fn category(&self, text: &str) -> Option<&str> {
-        lookup(&self.categories, text).map(String::as_str)
+        let words = || self.task.attributes.iter().flat_map(|schema| &schema.vocabulary);
+        let found = words().find(|word| word.eq_ignore_ascii_case(text));
+        found.map(String::as_str).or_else(|| {
+            let (attr, place) = lookup(&self.spellings().categories, text)?;
+            let schema = self.task.attributes.get(*attr)?;
+            schema.vocabulary.get(*place).map(String::as_str)
+        })
     }
 
     /// The cell that a word is under an attribute.
     pub(super) fn word(&self, attr: AttrId, text: &str) -> Option<Cell> {
-        lookup(self.words.get(attr.at())?, text).copied().map(Cell::Category)
+        let vocabulary = &self.task.attributes.get(attr.at())?.vocabulary;
+        let known = vocabulary.iter().position(|word| word.eq_ignore_ascii_case(text));
+        known
+            .map(narrow)
+            .or_else(|| lookup(self.spellings().words.get(attr.at())?, text).copied())
+            .map(Cell::Category)
+    }
+}
+
+impl Spellings {
+    fn new(task: &Task, key: &AnswerKey) -> Self {
+        let mut entities = HashMap::new();
+        for alias in &key.aliases {
+            entities.insert(normal(&alias.name), alias.entity);
+        }
+        for (place, entry) in task.roster.iter().enumerate() {
+            // A canonical name wins over an alias of the same spelling.
+            entities.insert(normal(&entry.name), EntityId(narrow(place)));
+        }
+        let mut categories = HashMap::new();
+        let mut words = Vec::with_capacity(task.attributes.len());
+        for (attr, schema) in task.attributes.iter().enumerate() {
+            let mut places = HashMap::new();
+            for (place, word) in schema.vocabulary.iter().enumerate() {
+                let word = normal(word);
+                categories.entry(word.clone()).or_insert((attr, place));
+                places.insert(word, narrow(place));
+            }
+            words.push(places);
+        }
+        Self { entities, categories, words }
+    }
+}
+
+fn cells(table: &Table) -> usize {
+    usize::from(table.entities()) * usize::from(table.attrs())
+}
+
+fn place_in(table: &Table, fact: FactRef) -> usize {
+    if fact.entity.0 < table.entities() && fact.attr.0 < table.attrs() {
+        fact.entity.at() * usize::from(table.attrs()) + fact.attr.at()
+    } else {
+        usize::MAX
     }
 }
 
@@ -187,10 +258,13 @@ pub(super) fn answer_scale(task: &Task, query: &Query) -> i64 {
     let measure = match query {
         Query::Number { measure, .. }
         | Query::Total { measure, .. }
-        | Query::Gap { measure, .. } => measure,
-        Query::Which(_) | Query::Category { .. } | Query::Count(_) | Query::Compare { .. } => {
-            return 1;
-        }
+        | Query::Gap { measure, .. }
+        | Query::Sum { measure, .. } => measure,
+        Query::Which(_)
+        | Query::Category { .. }
+        | Query::Count(_)
+        | Query::Mode { .. }
+        | Query::Compare { .. } => return 1,
     };
     let first = match measure {
         Measure::Attr(attr) | Measure::Diff(attr, _) => Some(*attr),
@@ -202,16 +276,4 @@ pub(super) fn answer_scale(task: &Task, query: &Query) -> i64 {
 
 pub(super) fn narrow(place: usize) -> u16 {
     u16::try_from(place).unwrap_or(u16::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::normal;
-
-    #[test]
-    fn terms_are_tokens_in_lower_case() {
-        assert_eq!(normal("  The Volt-Link, Inc. "), "the volt link inc");
-        assert_eq!(normal("Ärger 4.5"), "ärger 4 5");
-        assert_eq!(normal("…"), "");
-    }
 }

@@ -1,128 +1,277 @@
 //! What a trace states: each step by itself, then the facts that are left standing.
 //!
-//! A step is *live* unless a later revise step withdraws it. Where several live steps state the
-//! same fact, the last one counts: it replaces the others. An id names the last step before the one
-//! that refers to it; an earlier step of the same id stays what it is, live and graded.
+//! ```text
+//! step ─► entry: number, statement, whom it is about, the steps it rests on
+//!           extract (citation) │ compute, filter, compare (recompute.rs) │ revise
+//! entries ─► the last live statement of each fact; which steps stand; which are grounded
+//! ```
+//!
+//! A step is *live* unless a later revise step withdraws it or something that it rests on. Where
+//! several live steps state the same fact, the last one counts: it replaces the others. An id names
+//! the last step before the one that refers to it; an earlier step of the same id stays what it is,
+//! live and graded.
+//!
+//! A step *stands* if it is live and it and all that it rests on recompute. It is *grounded* if,
+//! besides, every extract that it rests on cites a paragraph that holds it.
 
-use super::{answers::in_unit, index::TaskIndex};
+use std::ops::Range;
+
+use super::{
+    answers::in_unit,
+    index::TaskIndex,
+    outline::Basis,
+    recompute::Workings,
+    steps::{Names, Steps},
+};
 use crate::{
-    number,
-    parse::{Argument, Claim, Named, Parsed, Said, Step, StepBody},
+    parse::{Claim, Named, Parsed, Said, Step, StepBody},
     query::Cell,
     types::{
-        AttributeSchema, CitationOutcome, CitationStatus, ComputeOp, ComputeOutcome, ComputeStatus,
-        EntityId, FactRef, StepId, StepKind, Task,
+        AttributeSchema, CitationOutcome, CitationStatus, ComputeOutcome, ComputeStatus, EntityId,
+        FactRef, RevisionOutcome, RevisionStatus, StepId, StepKind, Task,
     },
 };
 
-/// Largest argument of `next_prime` that is recomputed.
-pub(super) const MAX_PRIME_ARGUMENT: i64 = 1_000_000_000;
-
 /// What one step amounts to.
-#[derive(Debug, Clone, Copy, Default)]
-struct Entry {
+#[derive(Debug, Clone, Default)]
+pub(super) struct Entry {
     /// Its number as an argument of later steps, thousandths; a difference is signed.
-    number: Option<i64>,
+    pub(super) number: Option<i64>,
+    /// A quotient before it is rounded to [`Entry::number`], thousandths over a positive whole.
+    pub(super) exact: Option<(i64, i64)>,
     /// The fact that it states, and the value it gives; [`Cell::Missing`] for a word that is no
     /// value of the attribute.
-    states: Option<(FactRef, Cell)>,
+    pub(super) states: Option<(FactRef, Cell)>,
     /// For a relative extract: its fact and the reference.
-    relative: Option<(FactRef, EntityId)>,
-    /// A compute step that recomputes, or an extract.
-    sound: bool,
-    withdrawn: bool,
+    pub(super) relative: Option<(FactRef, EntityId)>,
+    /// Whom it is about, where that is one entity.
+    pub(super) subject: Option<EntityId>,
+    /// For a compare step: the step that it finds, never a compare step itself.
+    pub(super) winner: Option<usize>,
+    /// For a filter step: where [`Workings`] has what it kept.
+    pub(super) kept: Option<Range<usize>>,
+    /// For a compare step: where [`Workings`] has what it compared.
+    pub(super) among: Option<Range<usize>>,
+    /// For a filter step: the step whose value the others are held against.
+    pub(super) against: Option<usize>,
+    /// This step and all that it was worked out from.
+    pub(super) rests: Steps,
+}
+
+/// Where the trace says something about a fact: places plus one, 0 for nowhere.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mentions {
+    /// The last live statement.
+    last: u16,
+    /// A grounded extract that truly states it.
+    extract: u16,
+    /// A grounded extract that truly relates it to another.
+    relative: u16,
+    /// A grounded computation that truly states it.
+    resolved: u16,
 }
 
 /// A trace, worked out.
-#[derive(Debug)]
 pub(super) struct Ledger {
     /// One for each extract step.
     pub(super) citations: Vec<CitationOutcome>,
-    /// One for each compute step.
+    /// One for each compute, filter and compare step.
     pub(super) computes: Vec<ComputeOutcome>,
+    /// One for each revise step.
+    pub(super) revisions: Vec<RevisionOutcome>,
     /// Extract steps that were read.
     pub(super) extracts: usize,
     /// Steps that say nothing that could be read.
     pub(super) unread: Vec<StepId>,
-    entries: Vec<Entry>,
-    /// Live facts, each once.
+    pub(super) workings: Workings,
+    withdrawn: Steps,
+    /// Not recomputed, or not read.
+    broken: Steps,
+    /// Extracts without a right citation, where the format has citations.
+    uncited: Steps,
+    /// Steps that state, or rest on, something untrue.
+    untrue: Steps,
+    /// By [`TaskIndex::place`].
+    mentions: Vec<Mentions>,
+    /// Facts that the trace finally states, each once.
     facts: Vec<(FactRef, Cell)>,
 }
 
 impl Ledger {
-    pub(super) fn new(task: &Task, index: &TaskIndex, parsed: &Parsed) -> Self {
+    pub(super) fn new(task: &Task, index: &TaskIndex<'_>, parsed: &Parsed) -> Self {
+        let count = parsed.steps.len();
         let mut ledger = Self {
-            citations: Vec::with_capacity(parsed.steps.len()),
-            computes: Vec::new(),
+            citations: Vec::with_capacity(count),
+            computes: Vec::with_capacity(count),
+            revisions: Vec::new(),
             extracts: 0,
             unread: Vec::new(),
-            entries: Vec::with_capacity(parsed.steps.len()),
-            facts: Vec::with_capacity(parsed.steps.len()),
+            workings: Workings::with_capacity(count),
+            withdrawn: Steps::default(),
+            broken: Steps::default(),
+            uncited: Steps::default(),
+            untrue: Steps::default(),
+            mentions: vec![Mentions::default(); index.facts()],
+            facts: Vec::with_capacity(count),
         };
+        let reader = Reader { task, index, parsed };
+        let mut names = Names::new();
         for (place, step) in parsed.steps.iter().enumerate() {
-            let before = Before { steps: &parsed.steps[..place], entries: &ledger.entries };
-            let entry = match &step.body {
-                StepBody::Extract(claim) => {
-                    ledger.extracts += 1;
-                    let entry = extract(task, index, parsed, claim);
-                    let status = citation(task, index, parsed, claim, step.citation);
-                    ledger.cite(step, status);
-                    entry
-                }
-                StepBody::Compute { op, arguments, result } => {
-                    let (entry, status) = compute(&before, *op, arguments, *result);
-                    ledger.computes.push(ComputeOutcome { step: step.id, status });
-                    entry
-                }
-                StepBody::Revise(target) => {
-                    match before.find(*target) {
-                        Some(at) => ledger.entries[at].withdrawn = true,
-                        None => ledger.unread.push(step.id),
-                    }
-                    Entry::default()
-                }
-                StepBody::Unread => {
-                    ledger.unread.push(step.id);
-                    match step.id.kind {
-                        StepKind::Extract => {
-                            let status = match step.citation {
-                                None => CitationStatus::Missing,
-                                Some(number) if !index.has_paragraph(number) => {
-                                    CitationStatus::NoSuchParagraph
-                                }
-                                Some(_) => CitationStatus::EntityAbsent,
-                            };
-                            ledger.cite(step, status);
-                        }
-                        StepKind::Compute => ledger.computes.push(ComputeOutcome {
-                            step: step.id,
-                            status: ComputeStatus::Undefined,
-                        }),
-                        StepKind::Revise => {}
-                    }
-                    Entry::default()
-                }
-            };
-            ledger.entries.push(entry);
-        }
-        for entry in &ledger.entries {
-            let Some((fact, cell)) = entry.states.filter(|_| !entry.withdrawn) else { continue };
-            match ledger.facts.iter_mut().find(|(known, _)| *known == fact) {
-                Some(known) => known.1 = cell,
-                None => ledger.facts.push((fact, cell)),
+            let entry = ledger.step(&reader, &names, place, step);
+            let true_so_far = entry.states.is_none_or(|(fact, cell)| index.truth.get(fact) == cell)
+                && !entry.rests.meets(&ledger.untrue)
+                && !reader.misrelates(&entry);
+            if !true_so_far {
+                ledger.untrue.add(place);
             }
+            ledger.workings.entries.push(entry);
+            names.give(step.id, place);
         }
+        ledger.settle(index);
         ledger
     }
 
-    fn cite(&mut self, step: &Step, status: CitationStatus) {
+    fn step(&mut self, reader: &Reader<'_>, names: &Names, place: usize, step: &Step) -> Entry {
+        match &step.body {
+            StepBody::Extract(claim) => {
+                self.extracts += 1;
+                let (entry, status) = reader.extract(place, claim, step.citation);
+                self.cite(reader, place, step, status);
+                entry
+            }
+            StepBody::Compute { .. } | StepBody::Filter { .. } | StepBody::Compare { .. } => {
+                let (index, parsed) = (reader.index, reader.parsed);
+                let (entry, status) =
+                    self.workings.recompute(index, parsed, names, place, &step.body);
+                self.computed(place, step, status);
+                entry
+            }
+            StepBody::Revise(target) => {
+                let target = names.find(*target);
+                if let Some(at) = target {
+                    self.withdrawn.add(at);
+                } else {
+                    self.unread.push(step.id);
+                }
+                let status = self.revision(reader, target, step.citation);
+                self.revise(step, status);
+                Entry { rests: Steps::one(place), ..Entry::default() }
+            }
+            StepBody::Unread => {
+                self.unread.push(step.id);
+                self.broken.add(place);
+                match step.id.kind {
+                    StepKind::Extract => {
+                        let status = match step.citation {
+                            None => CitationStatus::Missing,
+                            Some(number) if !reader.index.has_paragraph(number) => {
+                                CitationStatus::NoSuchParagraph
+                            }
+                            Some(_) => CitationStatus::EntityAbsent,
+                        };
+                        self.cite(reader, place, step, status);
+                    }
+                    StepKind::Compute | StepKind::Filter | StepKind::Compare => {
+                        self.computed(place, step, ComputeStatus::Undefined);
+                    }
+                    StepKind::Revise => self.revise(step, RevisionStatus::Undefined),
+                }
+                Entry { rests: Steps::one(place), ..Entry::default() }
+            }
+        }
+    }
+
+    fn cite(&mut self, reader: &Reader<'_>, place: usize, step: &Step, status: CitationStatus) {
+        if status != CitationStatus::Right && reader.task.trace.citations {
+            self.uncited.add(place);
+        }
         let paragraph = step.citation.unwrap_or(0);
         self.citations.push(CitationOutcome { step: step.id, paragraph, status });
     }
 
+    fn computed(&mut self, place: usize, step: &Step, status: ComputeStatus) {
+        if status != ComputeStatus::Right {
+            self.broken.add(place);
+        }
+        self.computes.push(ComputeOutcome { step: step.id, status });
+    }
+
+    fn revise(&mut self, step: &Step, status: RevisionStatus) {
+        let paragraph = step.citation.unwrap_or(0);
+        self.revisions.push(RevisionOutcome { step: step.id, paragraph, status });
+    }
+
+    /// How withdrawing the step at `target` compares with the truth.
+    fn revision(
+        &self,
+        reader: &Reader<'_>,
+        target: Option<usize>,
+        cited: Option<u32>,
+    ) -> RevisionStatus {
+        let Some((place, entry)) =
+            target.and_then(|place| Some((place, self.workings.entries.get(place)?)))
+        else {
+            return RevisionStatus::Undefined;
+        };
+        let fact = entry.states.map(|(fact, _)| fact).or(entry.relative.map(|(fact, _)| fact));
+        match fact {
+            // A computation that does not hold speaks for itself.
+            None if self.broken.holds(place) || self.untrue.holds(place) => RevisionStatus::Right,
+            Some(fact) if self.untrue.holds(place) => {
+                let settled = !reader.task.trace.citations
+                    || cited.is_some_and(|paragraph| reader.index.settles(paragraph, fact));
+                if settled { RevisionStatus::Right } else { RevisionStatus::Unsettled }
+            }
+            _ => RevisionStatus::Needless,
+        }
+    }
+
+    /// The facts that are left standing, and where each is said.
+    fn settle(&mut self, index: &TaskIndex<'_>) {
+        let numbered = |place: usize| u16::try_from(place + 1).unwrap_or(0);
+        for (place, entry) in self.workings.entries.iter().enumerate() {
+            if entry.rests.meets(&self.withdrawn) {
+                continue;
+            }
+            let grounded = !entry.rests.meets(&self.broken) && !entry.rests.meets(&self.uncited);
+            let holds = grounded && !self.untrue.holds(place);
+            if let Some((fact, _)) = entry.states
+                && let Some(mentions) = self.mentions.get_mut(index.place(fact))
+            {
+                mentions.last = numbered(place);
+                // An extract rests on itself alone.
+                match (holds, entry.rests == Steps::one(place)) {
+                    (true, true) => mentions.extract = numbered(place),
+                    (true, false) => mentions.resolved = numbered(place),
+                    (false, _) => {}
+                }
+            }
+            if let Some((fact, _)) = entry.relative.filter(|_| holds)
+                && let Some(mentions) = self.mentions.get_mut(index.place(fact))
+            {
+                mentions.relative = numbered(place);
+            }
+        }
+        for (place, entry) in self.workings.entries.iter().enumerate() {
+            if let Some((fact, cell)) = entry.states
+                && self.mentions.get(index.place(fact)).is_some_and(|m| m.last == numbered(place))
+            {
+                self.facts.push((fact, cell));
+            }
+        }
+    }
+
+    fn mentions(&self, index: &TaskIndex<'_>, fact: FactRef) -> Mentions {
+        self.mentions.get(index.place(fact)).copied().unwrap_or_default()
+    }
+
+    fn entry(&self, numbered: u16) -> Option<&Entry> {
+        self.workings.entries.get(usize::from(numbered).checked_sub(1)?)
+    }
+
     /// The value that the trace finally gives a fact; `None` where it states none.
-    pub(super) fn get(&self, fact: FactRef) -> Option<Cell> {
-        self.facts.iter().find(|(known, _)| *known == fact).map(|(_, cell)| *cell)
+    pub(super) fn get(&self, index: &TaskIndex<'_>, fact: FactRef) -> Option<Cell> {
+        self.entry(self.mentions(index, fact).last)?.states.map(|(_, cell)| cell)
     }
 
     /// All facts that the trace finally states.
@@ -130,164 +279,145 @@ impl Ledger {
         &self.facts
     }
 
-    /// Whether a live extract, or a live compute step that recomputes, has this number.
-    pub(super) fn has_number(&self, milli: i64) -> bool {
-        self.entries
-            .iter()
-            .any(|entry| entry.sound && !entry.withdrawn && entry.number == Some(milli))
+    /// Whether a grounded extract truly states the fact.
+    pub(super) fn extracted(&self, index: &TaskIndex<'_>, fact: FactRef) -> bool {
+        self.mentions(index, fact).extract != 0
+    }
+
+    /// Whether a grounded computation truly states the fact.
+    pub(super) fn resolved(&self, index: &TaskIndex<'_>, fact: FactRef) -> bool {
+        self.mentions(index, fact).resolved != 0
+    }
+
+    /// Against whom a grounded extract truly relates the fact.
+    pub(super) fn related(&self, index: &TaskIndex<'_>, fact: FactRef) -> Option<EntityId> {
+        self.entry(self.mentions(index, fact).relative)?.relative.map(|(_, reference)| reference)
+    }
+
+    /// Whether the step is live and it and all that it rests on recompute.
+    pub(super) fn stands(&self, entry: &Entry) -> bool {
+        !entry.rests.meets(&self.withdrawn) && !entry.rests.meets(&self.broken)
+    }
+
+    /// Whether the step stands on rightly cited extracts.
+    pub(super) fn grounded(&self, entry: &Entry) -> bool {
+        self.stands(entry) && !entry.rests.meets(&self.uncited)
+    }
+
+    /// Whether a step rests on all that a number is made of.
+    pub(super) fn covers(&self, entry: &Entry, basis: &Basis) -> bool {
+        basis.facts.iter().all(|fact| self.rests_on(entry, *fact))
+            && basis.entities.iter().all(|entity| self.rests_on_entity(entry, *entity))
+    }
+
+    /// Whether the statement that counts for a fact stands on right citations.
+    pub(super) fn grounds(&self, index: &TaskIndex<'_>, fact: FactRef) -> bool {
+        self.entry(self.mentions(index, fact).last).is_some_and(|entry| self.grounded(entry))
+    }
+
+    /// Whether a step rests on one that states or relates the fact.
+    fn rests_on(&self, entry: &Entry, fact: FactRef) -> bool {
+        self.leaves(entry).any(|leaf| {
+            leaf.states.is_some_and(|(stated, _)| stated == fact)
+                || leaf.relative.is_some_and(|(related, _)| related == fact)
+        })
+    }
+
+    /// Whether a step rests on an extract about the entity.
+    fn rests_on_entity(&self, entry: &Entry, entity: EntityId) -> bool {
+        self.leaves(entry).any(|leaf| leaf.states.is_some_and(|(fact, _)| fact.entity == entity))
+    }
+
+    fn leaves<'l>(&'l self, entry: &Entry) -> impl Iterator<Item = &'l Entry> + use<'l> {
+        entry.rests.places().filter_map(|place| self.workings.entries.get(place))
     }
 }
 
-/// The steps before the one being worked out.
-struct Before<'a> {
-    steps: &'a [Step],
-    entries: &'a [Entry],
+/// Reads extracts against the task.
+struct Reader<'a> {
+    task: &'a Task,
+    index: &'a TaskIndex<'a>,
+    parsed: &'a Parsed,
 }
 
-impl Before<'_> {
-    fn find(&self, id: StepId) -> Option<usize> {
-        self.steps.iter().rposition(|step| step.id == id)
+impl Reader<'_> {
+    fn entity(&self, named: &Named) -> Option<EntityId> {
+        match named {
+            Named::Roster(entity) => Some(*entity),
+            Named::Other(range) => self.index.entity(self.parsed.slice(range)),
+        }
     }
 
-    fn entry(&self, id: StepId) -> Option<&Entry> {
-        self.entries.get(self.find(id)?)
+    /// What an extract amounts to, and how its citation compares.
+    fn extract(&self, place: usize, claim: &Claim, cited: Option<u32>) -> (Entry, CitationStatus) {
+        let mut entry = Entry { rests: Steps::one(place), ..Entry::default() };
+        entry.subject = self.entity(&claim.entity);
+        let reference = claim.relative.as_ref().map(|relative| self.entity(&relative.reference));
+        let schema = self.task.attributes.get(claim.attr.at());
+        let number = schema.and_then(|schema| said_number(schema, &claim.value));
+        let cell = match &claim.value {
+            Said::Number(_) => number.map(Cell::Number),
+            Said::Word(word, _) => Some(Cell::Category(*word)),
+            Said::Text(range) => self.index.word(claim.attr, self.parsed.slice(range)),
+        };
+        match (entry.subject, &claim.relative) {
+            (Some(entity), None) => {
+                let fact = FactRef { entity, attr: claim.attr };
+                entry.number = number;
+                entry.states = Some((fact, cell.unwrap_or(Cell::Missing)));
+            }
+            (Some(entity), Some(relative)) => {
+                let fact = FactRef { entity, attr: claim.attr };
+                let sign = if relative.less { -1 } else { 1 };
+                entry.number = number.and_then(|n| n.checked_mul(sign));
+                entry.relative = reference.flatten().map(|reference| (fact, reference));
+            }
+            (None, _) => {}
+        }
+        let status = self.citation(claim, entry.subject, reference, number, cited);
+        (entry, status)
     }
-}
 
-fn entity(index: &TaskIndex, parsed: &Parsed, named: &Named) -> Option<EntityId> {
-    match named {
-        Named::Roster(entity) => Some(*entity),
-        Named::Other(range) => index.entity(parsed.slice(range)),
+    fn citation(
+        &self,
+        claim: &Claim,
+        entity: Option<EntityId>,
+        reference: Option<Option<EntityId>>,
+        milli: Option<i64>,
+        cited: Option<u32>,
+    ) -> CitationStatus {
+        let Some(number) = cited else { return CitationStatus::Missing };
+        if !self.index.has_paragraph(number) {
+            return CitationStatus::NoSuchParagraph;
+        }
+        let names =
+            |entity: Option<EntityId>| entity.is_some_and(|one| self.index.names(number, one));
+        if !names(entity) || !reference.is_none_or(names) {
+            return CitationStatus::EntityAbsent;
+        }
+        let holds = match &claim.value {
+            Said::Number(_) => milli.zip(self.task.attributes.get(claim.attr.at())).is_some_and(
+                |(milli, schema)| self.index.holds_number(number, milli, schema.scale),
+            ),
+            Said::Word(_, range) | Said::Text(range) => self.index.holds_words(number, self.parsed.slice(range)),
+        };
+        if holds { CitationStatus::Right } else { CitationStatus::ValueAbsent }
+    }
+
+    /// Whether a relative extract says another difference than there is.
+    fn misrelates(&self, entry: &Entry) -> bool {
+        let Some((fact, reference)) = entry.relative else { return false };
+        let truth = &self.index.truth;
+        let own = truth.number(fact.entity, fact.attr);
+        let other = truth.number(reference, fact.attr);
+        let difference = own.zip(other).and_then(|(own, other)| own.checked_sub(other));
+        difference.is_none() || difference != entry.number
     }
 }
 
 fn said_number(schema: &AttributeSchema, said: &Said) -> Option<i64> {
     match said {
         Said::Number(found) => in_unit(found, schema.scale),
-        Said::Text(_) => None,
+        Said::Word(..) | Said::Text(_) => None,
     }
-}
-
-fn extract(task: &Task, index: &TaskIndex, parsed: &Parsed, claim: &Claim) -> Entry {
-    let mut entry = Entry { sound: true, ..Entry::default() };
-    let (Some(whose), Some(schema)) =
-        (entity(index, parsed, &claim.entity), task.attributes.get(claim.attr.at()))
-    else {
-        return entry;
-    };
-    let fact = FactRef { entity: whose, attr: claim.attr };
-    let number = said_number(schema, &claim.value);
-    match &claim.relative {
-        Some(relative) => {
-            entry.number =
-                number.and_then(|n| if relative.less { n.checked_neg() } else { Some(n) });
-            entry.relative =
-                entity(index, parsed, &relative.reference).map(|reference| (fact, reference));
-        }
-        None => {
-            entry.number = number;
-            let cell = match &claim.value {
-                Said::Number(_) => number.map(Cell::Number),
-                Said::Text(range) => index.word(claim.attr, parsed.slice(range)),
-            };
-            entry.states = Some((fact, cell.unwrap_or(Cell::Missing)));
-        }
-    }
-    entry
-}
-
-fn citation(
-    task: &Task,
-    index: &TaskIndex,
-    parsed: &Parsed,
-    claim: &Claim,
-    cited: Option<u32>,
-) -> CitationStatus {
-    let Some(number) = cited else { return CitationStatus::Missing };
-    if !index.has_paragraph(number) {
-        return CitationStatus::NoSuchParagraph;
-    }
-    let names = |named: &Named| {
-        entity(index, parsed, named).is_some_and(|entity| index.names(number, entity))
-    };
-    let reference = claim.relative.as_ref().is_none_or(|relative| names(&relative.reference));
-    if !names(&claim.entity) || !reference {
-        return CitationStatus::EntityAbsent;
-    }
-    let holds = task.attributes.get(claim.attr.at()).is_some_and(|schema| match &claim.value {
-        Said::Number(_) => said_number(schema, &claim.value)
-            .is_some_and(|milli| index.holds_number(number, milli, schema.scale)),
-        Said::Text(range) => index.holds_words(number, parsed.slice(range)),
-    });
-    if holds { CitationStatus::Right } else { CitationStatus::ValueAbsent }
-}
-
-fn compute(
-    before: &Before<'_>,
-    op: ComputeOp,
-    arguments: &[Argument],
-    result: i64,
-) -> (Entry, ComputeStatus) {
-    let mut entry = Entry { number: Some(result), ..Entry::default() };
-    let status = match recompute(before, op, arguments, result) {
-        None => ComputeStatus::Undefined,
-        Some(true) => ComputeStatus::Right,
-        Some(false) => ComputeStatus::Wrong,
-    };
-    entry.sound = status == ComputeStatus::Right;
-    if let (ComputeOp::Add, [Argument::Step(a), Argument::Step(b)]) = (op, arguments)
-        && entry.sound
-        && let (Some(a), Some(b)) = (before.entry(*a), before.entry(*b))
-    {
-        let chained = chain(a, b).or_else(|| chain(b, a));
-        entry.states = chained.map(|fact| (fact, Cell::Number(result)));
-    }
-    (entry, status)
-}
-
-/// The fact that an absolute step and a relative step that refers to it add up to.
-fn chain(base: &Entry, relative: &Entry) -> Option<FactRef> {
-    let (known, _) = base.states?;
-    let (fact, reference) = relative.relative?;
-    (known.attr == fact.attr && known.entity == reference).then_some(fact)
-}
-
-/// Whether the result is that of the operation; `None` where it has none.
-fn recompute(
-    before: &Before<'_>,
-    op: ComputeOp,
-    arguments: &[Argument],
-    result: i64,
-) -> Option<bool> {
-    if op == ComputeOp::Count {
-        let known = arguments.iter().all(|argument| match argument {
-            Argument::Step(id) => before.find(*id).is_some(),
-            Argument::Number(_) => true,
-        });
-        let count = i64::try_from(arguments.len()).ok()?.checked_mul(1000)?;
-        return known.then_some(count == result);
-    }
-    let mut numbers = Vec::with_capacity(arguments.len());
-    for argument in arguments {
-        numbers.push(match argument {
-            Argument::Step(id) => before.entry(*id)?.number?,
-            Argument::Number(milli) => *milli,
-        });
-    }
-    let result = i128::from(result);
-    Some(match (op, numbers.as_slice()) {
-        (ComputeOp::Add, [_, _, ..]) => {
-            numbers.iter().map(|n| i128::from(*n)).sum::<i128>() == result
-        }
-        (ComputeOp::Sub, [a, b]) => i128::from(*a) - i128::from(*b) == result,
-        (ComputeOp::Mul, [a, b]) => i128::from(*a) * i128::from(*b) == result * 1000,
-        (ComputeOp::Mod, [a, b]) if *b > 0 => i128::from(a.rem_euclid(*b)) == result,
-        (ComputeOp::Max, [_, ..]) => numbers.iter().max().map(|n| i128::from(*n)) == Some(result),
-        (ComputeOp::Min, [_, ..]) => numbers.iter().min().map(|n| i128::from(*n)) == Some(result),
-        (ComputeOp::AbsDiff, [a, b]) => i128::from(a.abs_diff(*b)) == result,
-        (ComputeOp::NextPrime, [n]) if n % 1000 == 0 && n / 1000 <= MAX_PRIME_ARGUMENT => {
-            i128::from(number::next_prime(n / 1000)) * 1000 == result
-        }
-        _ => return None,
-    })
 }

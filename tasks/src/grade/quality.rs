@@ -9,7 +9,7 @@
 //! | constraints | 300 | that hold / constraints |
 //! | facts | 100 | deciding facts that the trace finally states truly / deciding facts |
 //! | citations | 80 | right citations / extract steps |
-//! | computes | 60 | that recompute / compute steps |
+//! | computes | 60 | that recompute / compute, filter and compare steps |
 //! | dataflow | 60 | parts that follow from the trace / parts |
 //!
 //! A share whose `all` is 0 counts in full, but a trace with fewer extract steps than the task asks
@@ -38,11 +38,16 @@ impl Share {
         })
     }
 
+    pub(super) fn count(&mut self, right: bool) {
+        self.right += usize::from(right);
+        self.all += 1;
+    }
+
     pub(super) fn whole(self) -> bool {
         self.right >= self.all
     }
 
-    fn milli(self, weight: usize) -> usize {
+    pub(super) fn milli(self, weight: usize) -> usize {
         match self.all {
             0 => weight,
             all => weight * self.right.min(all) / all,

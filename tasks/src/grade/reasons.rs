@@ -6,7 +6,8 @@ use crate::{
     query::value_of,
     types::{
         Answer, AnswerStatus, AttributeSchema, CitationStatus, ComputeStatus, FactRef, Part,
-        Reason, RuleVerdict, StepId, StepKind, TrapKind, TrapStatus, Value, ValueKind,
+        Reason, RevisionStatus, RuleVerdict, StepId, StepKind, TrapKind, TrapStatus, Value,
+        ValueKind,
     },
 };
 
@@ -82,7 +83,7 @@ pub(super) fn list(grader: &Grader<'_>, graded: &Graded<'_>, rules: &RuleVerdict
     for missing in &graded.unstated {
         let schema = grader.task.attributes.get(missing.attr.at());
         let says = schema
-            .zip(graded.ledger.get(*missing))
+            .zip(graded.ledger.get(&grader.index, *missing))
             .map(|(schema, cell)| value_of(cell, schema).map(|said| value(Some(schema), &said)));
         let text = match says {
             None => format!("it does not state {}", fact(grader, *missing)),
@@ -118,8 +119,19 @@ pub(super) fn list(grader: &Grader<'_>, graded: &Graded<'_>, rules: &RuleVerdict
             ComputeStatus::Right => continue,
             ComputeStatus::Wrong => "gives another result when it is computed again",
             ComputeStatus::Undefined => {
-                "cannot be computed: expected op(arguments) = result, with numbers or earlier steps"
+                "cannot be computed: expected earlier steps or numbers that have a single result"
             }
+        };
+        add(Part::Step(outcome.step), text.to_owned());
+    }
+    for outcome in &rules.revisions {
+        let text = match outcome.status {
+            // The second is among the steps that could not be read.
+            RevisionStatus::Right | RevisionStatus::Undefined => continue,
+            RevisionStatus::Unsettled => {
+                "cites no paragraph that states or settles the right value"
+            }
+            RevisionStatus::Needless => "withdraws what is true",
         };
         add(Part::Step(outcome.step), text.to_owned());
     }
@@ -134,6 +146,8 @@ fn unread(step: StepId) -> &'static str {
         StepKind::Extract => "is not one of the trace sentences",
         StepKind::Compute => "is not of the form op(arguments) = result",
         StepKind::Revise => "does not withdraw an earlier step",
+        StepKind::Filter => "is not of the form filter(steps; condition) = steps",
+        StepKind::Compare => "is not of the form compare(steps; highest) = step",
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn outcomes(grader: &Grader<'_>, graded: &Graded<'_>) -> Vec<TrapOutc
         {
             return TrapStatus::Avoided;
         }
-        match graded.ledger.get(trap.fact) {
+        match graded.ledger.get(&grader.index, trap.fact) {
             Some(cell) if cell == cell_for(grader, trap, &trap.wrong) => TrapStatus::Caught,
             Some(cell) if cell == cell_for(grader, trap, &trap.right) => TrapStatus::Avoided,
             _ => TrapStatus::NotReached,

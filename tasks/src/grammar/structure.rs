@@ -2,15 +2,23 @@
 
 use lode_proto::task::Profile;
 
-use crate::types::{AnswerKind, AttributeSchema, ComputeOp, Task, ValueKind};
+use crate::{
+    parse::{NONE, ORDINALS},
+    types::{AnswerKind, AttributeSchema, ComputeOp, Task, ValueKind},
+};
 
 /// Most characters of an artifact under the grammar, by profile.
 const ARTIFACT_CHARS: [(Profile, u16); 4] =
-    [(Profile::Nano, 90), (Profile::Mini, 160), (Profile::Standard, 240), (Profile::Hard, 320)];
+    [(Profile::Nano, 90), (Profile::Mini, 240), (Profile::Standard, 400), (Profile::Hard, 480)];
 /// Most arguments of a compute step under the grammar.
 const MAX_GRAMMAR_ARGUMENTS: u16 = 24;
+/// Most steps that a filter or compare step may list under the grammar: with more, a trace at random
+/// would outgrow what is read.
+pub(crate) const MAX_GRAMMAR_STEPS: u16 = 10;
 /// Punctuation that an artifact may hold besides letters, digits and spaces.
 const PUNCTUATION: &str = ",.;:'!?%$+=()&/-";
+/// What an artifact may hold besides where a constraint may ask for JSON.
+const JSON_PUNCTUATION: &str = "{}\"";
 
 /// A set of characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,18 +187,12 @@ impl<'a> Terms<'a> {
         // Years and small numbers stand without commas.
         let number =
             Node::terminal("NUMBER", Node::Choice(vec![integer(), decimal(), Node::digits(1, 6)]));
-        let argument = Node::terminal(
-            "ARGUMENT",
-            Node::Choice(vec![
-                Node::Sequence(vec![Node::one_of("ec"), id.clone()]),
-                number.clone(),
-            ]),
-        );
+        let step = Node::terminal("STEP", Node::Sequence(vec![Node::one_of("ecfm"), id.clone()]));
+        let argument = Node::terminal("ARGUMENT", Node::Choice(vec![step.clone(), number.clone()]));
         let op = Node::terminal(
             "OP",
             Node::Choice(ComputeOp::ALL.iter().map(|(_, word)| Node::text(word)).collect()),
         );
-        let more = Node::Sequence(vec![Node::text(", "), argument.clone()]);
         let compute = Node::terminal(
             "COMPUTE",
             numbered(
@@ -198,22 +200,45 @@ impl<'a> Terms<'a> {
                 vec![
                     op,
                     Node::text("("),
-                    Node::maybe(Node::Sequence(vec![
-                        argument,
-                        Node::repeat(more, 0, MAX_GRAMMAR_ARGUMENTS - 1),
-                    ])),
+                    Node::maybe(list(argument.clone(), MAX_GRAMMAR_ARGUMENTS)),
                     Node::text(") = "),
                     number,
                 ],
             ),
         );
-        let withdrawn = Node::Sequence(vec![Node::one_of("ec"), id.clone()]);
-        let mut revise = vec![withdrawn, Node::text(" is superseded")];
+        let steps = Node::terminal("STEPS", list(step.clone(), MAX_GRAMMAR_STEPS));
+        let filter = Node::terminal("FILTER", numbered("f", self.filter(&steps, &step, argument)));
+        let compare = Node::terminal("COMPARE", numbered("m", compare(&steps, &step)));
+        let mut revise = vec![step, Node::text(" is superseded")];
         revise.extend(self.citation());
         let revise = Node::terminal("REVISE", numbered("r", revise));
         let most = rules.max_steps.saturating_sub(u16::from(!first_id));
-        lines.push(Node::repeat(Node::Choice(vec![extract, compute, revise]), least, most));
+        let line = Node::Choice(vec![extract, compute, filter, compare, revise]);
+        lines.push(Node::repeat(line, least, most));
         lines
+    }
+
+    /// `filter(e3, e4, e9; above 1,990) = e3, e9`
+    fn filter(&self, steps: &Node, step: &Node, argument: Node) -> Vec<Node> {
+        let mut conditions = vec![
+            Node::Sequence(vec![
+                Node::Choice(vec![Node::text("above "), Node::text("below ")]),
+                argument,
+            ]),
+            Node::Sequence(vec![Node::text("same as "), step.clone()]),
+        ];
+        if self.task.attributes.iter().any(|schema| !schema.kind.is_number()) {
+            let word = self.answer(AnswerKind::Category);
+            conditions.push(Node::Sequence(vec![Node::text("is "), word]));
+        }
+        vec![
+            Node::text("filter("),
+            steps.clone(),
+            Node::text("; "),
+            Node::Choice(conditions),
+            Node::text(") = "),
+            Node::Choice(vec![steps.clone(), Node::text(NONE)]),
+        ]
     }
 
     fn citation(&self) -> Option<Node> {
@@ -296,10 +321,10 @@ impl<'a> Terms<'a> {
             .flat_map(|w| w.chars());
         let basic = "AZaz09".chars();
         let first = Class::of(basic.clone());
-        let class = Class::of(
-            basic.chain(PUNCTUATION.chars()).chain(" ".chars()).chain(names).chain(words),
-        );
         let profile = self.task.header.profile;
+        let json = if profile == Profile::Nano { "" } else { JSON_PUNCTUATION };
+        let marks = PUNCTUATION.chars().chain(json.chars()).chain(" ".chars());
+        let class = Class::of(basic.chain(marks).chain(names).chain(words));
         let most = ARTIFACT_CHARS.iter().find(|(of, _)| *of == profile).map_or(240, |(_, n)| *n);
         Node::terminal(
             "ARTIFACT",
@@ -310,6 +335,26 @@ impl<'a> Terms<'a> {
             ]),
         )
     }
+}
+
+/// `compare(e3, e9; second highest) = e9`
+fn compare(steps: &Node, step: &Node) -> Vec<Node> {
+    let ordinals = ORDINALS.iter().skip(1).map(|word| Node::Literal(format!("{word} "))).collect();
+    vec![
+        Node::text("compare("),
+        steps.clone(),
+        Node::text("; "),
+        Node::maybe(Node::Choice(ordinals)),
+        Node::Choice(vec![Node::text("highest"), Node::text("lowest")]),
+        Node::text(") = "),
+        step.clone(),
+    ]
+}
+
+/// One to `most` with commas between them.
+fn list(one: Node, most: u16) -> Node {
+    let more = Node::Sequence(vec![Node::text(", "), one.clone()]);
+    Node::Sequence(vec![one, Node::repeat(more, 0, most - 1)])
 }
 
 fn value(schema: &AttributeSchema) -> Node {

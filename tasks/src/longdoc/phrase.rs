@@ -1,4 +1,8 @@
-//! Questions in words: the query algebra rendered through the domain's wordings.
+//! Questions in words: the query algebra rendered through the shared wordings and the domain's.
+//!
+//! A selection that another one hangs on stands either inside the question ("the company that
+//! employs the most people") or in a sentence before it ("Take the company that employs the most
+//! people."), after which the question says "that company". What takes four hops is always split.
 
 use crate::{
     domain::{MeasureKind, Slot, Template},
@@ -18,6 +22,10 @@ pub(super) struct Phrases<'w, 'a> {
 }
 
 const ORDINALS: [&str; 5] = ["first", "second", "third", "fourth", "fifth"];
+/// From this many hops on, a question is always split into sentences.
+const SPLIT_ALWAYS: u32 = 4;
+/// From this many hops on, it is split half of the time.
+const SPLIT_OFTEN: u32 = 3;
 
 fn one(template: &Template, text: &str) -> String {
     template.fill(|_, out| out.push_str(text))
@@ -37,143 +45,235 @@ fn comparative_end(op: CompareOp) -> &'static str {
     }
 }
 
+/// The sentences before a question.
+struct Leads<'d> {
+    text: String,
+    /// How many entities they take.
+    taken: u32,
+    split: bool,
+    draw: &'d mut Draw,
+}
+
 impl Phrases<'_, '_> {
     /// The whole question.
     pub(super) fn question(&self, query: &Query, draw: &mut Draw) -> Option<String> {
+        let hops = query.hops();
+        let split =
+            !self.plain && (hops >= SPLIT_ALWAYS || hops >= SPLIT_OFTEN && draw.chance(1, 2));
+        let mut leads = Leads { text: String::new(), taken: 0, split, draw };
+        let question = self.asked(query, &mut leads)?;
+        if leads.text.is_empty() {
+            return Some(question);
+        }
+        leads.text.push_str(&question);
+        Some(leads.text)
+    }
+
+    fn asked(&self, query: &Query, leads: &mut Leads<'_>) -> Option<String> {
         let words = &self.world.domain.questions;
-        let text = match query {
-            Query::Which(Selector::Ranked { filters, measure, order, rank }) if *rank > 1 => {
-                if !filters.is_empty() {
-                    return None;
-                }
-                let ordinal = ORDINALS.get(usize::from(*rank) - 1)?;
-                let phrase = self.measure(measure)?;
-                draw.pick(&words.which_rank)?.fill(|slot, out| {
-                    out.push_str(match slot {
-                        Slot::Ordinal => ordinal,
-                        Slot::End => superlative_end(*order),
-                        _ => &phrase,
-                    });
-                })
+        Some(match query {
+            Query::Which(selector) => self.which(selector, leads)?,
+            Query::Number { of, measure: Measure::Attr(attr) } => {
+                let entity = self.reference(of, leads)?;
+                self.value(*attr, &entity, &words.value, leads)?
             }
-            Query::Which(Selector::Ranked { filters, measure, order, .. }) => {
-                let filters = if filters.is_empty() { None } else { Some(self.filters(filters)?) };
-                match (measure, &filters) {
-                    (Measure::Attr(attr), None) => {
-                        one(draw.pick(&words.which)?, &self.superlative(*attr, *order))
-                    }
-                    (Measure::Attr(attr), Some(filters)) => {
-                        let superlative = self.superlative(*attr, *order);
-                        draw.pick(&words.which_filtered)?.fill(|slot, out| {
-                            out.push_str(if slot == Slot::Filters {
-                                filters
-                            } else {
-                                &superlative
-                            });
-                        })
-                    }
-                    (_, filters) => {
-                        let phrase = self.measure(measure)?;
-                        let list = if filters.is_none() {
-                            &words.which_measure
-                        } else {
-                            &words.which_measure_filtered
-                        };
-                        draw.pick(list)?.fill(|slot, out| {
-                            out.push_str(match slot {
-                                Slot::Filters => filters.as_deref().unwrap_or_default(),
-                                Slot::End => superlative_end(*order),
-                                _ => &phrase,
-                            });
-                        })
-                    }
-                }
-            }
-            Query::Which(Selector::Only(filters)) => {
-                one(draw.pick(&words.which_only)?, &self.filters(filters)?)
-            }
-            Query::Which(Selector::Named(_)) => return None,
-            Query::Number { of, measure: Measure::Attr(attr) } | Query::Category { of, attr } => {
-                let entity = self.selected(of)?;
-                let asks = &self.world.attribute(*attr).ask;
-                // Short documents ask in the words of their statements.
-                let ask = if self.plain { asks.first()? } else { draw.pick(asks)? };
-                one(ask, &entity)
+            Query::Category { of, attr } => {
+                let entity = self.reference(of, leads)?;
+                self.value(*attr, &entity, &words.category, leads)?
             }
             Query::Number { of, measure } => {
-                let (entity, phrase) = (self.selected(of)?, self.measure(measure)?);
+                let (entity, phrase) = (self.reference(of, leads)?, self.measure(measure)?);
                 let unit = self.unit(measure)?;
-                draw.pick(&words.number)?.fill(|slot, out| {
+                leads.draw.pick(&words.number)?.fill(|slot, out| {
                     out.push_str(match slot {
-                        Slot::Measure => &phrase,
+                        Slot::Measure => phrase,
                         Slot::Unit => &unit,
                         _ => &entity,
                     });
                 })
             }
-            Query::Count(filters) => one(draw.pick(&words.count)?, &self.filters(filters)?),
+            Query::Count(filters) => {
+                let set = self.set(filters, leads)?;
+                one(leads.draw.pick(&words.count)?, &set)
+            }
             Query::Total { filters, measure } => {
-                let (filters, phrase) = (self.filters(filters)?, self.measure(measure)?);
+                let (set, phrase) = (self.set(filters, leads)?, self.measure(measure)?);
                 let unit = self.unit(measure)?;
-                draw.pick(&words.total)?.fill(|slot, out| {
+                leads.draw.pick(&words.total)?.fill(|slot, out| {
                     out.push_str(match slot {
-                        Slot::Measure => &phrase,
+                        Slot::Measure => phrase,
                         Slot::Unit => &unit,
-                        _ => &filters,
+                        _ => &set,
                     });
                 })
             }
-            Query::Gap { a, b, measure } => {
-                let (a, b) = (self.selected(a)?, self.selected(b)?);
-                let (phrase, unit) = (self.measure(measure)?, self.unit(measure)?);
-                draw.pick(&words.gap)?.fill(|slot, out| {
-                    out.push_str(match slot {
-                        Slot::A => &a,
-                        Slot::B => &b,
-                        Slot::Unit => &unit,
-                        _ => &phrase,
-                    });
+            Query::Mode { filters, attr } => {
+                let set = self.set(filters, leads)?;
+                let label = &self.world.schemas[attr.at()].label;
+                leads.draw.pick(&words.mode)?.fill(|slot, out| {
+                    out.push_str(if slot == Slot::Label { label } else { &set });
                 })
             }
+            Query::Gap { a, b, measure } => self.two(a, b, measure, None, &words.gap, leads)?,
+            Query::Sum { a, b, measure } => self.two(a, b, measure, None, &words.sum, leads)?,
             Query::Compare { a, b, measure, order } => {
-                let phrase = self.measure(measure)?;
-                draw.pick(&words.compare)?.fill(|slot, out| {
+                self.two(a, b, measure, Some(*order), &words.compare, leads)?
+            }
+        })
+    }
+
+    /// A question about a measure of two entities.
+    fn two(
+        &self,
+        a: &Selector,
+        b: &Selector,
+        measure: &Measure,
+        order: Option<Order>,
+        list: &[Template],
+        leads: &mut Leads<'_>,
+    ) -> Option<String> {
+        // Two selections in one question stand in it; only what they hang on is taken before.
+        let (a, b) = (self.selected(a, leads)?, self.selected(b, leads)?);
+        let phrase = self.measure(measure)?;
+        let unit = if order.is_none() { self.unit(measure)? } else { String::new() };
+        Some(leads.draw.pick(list)?.fill(|slot, out| {
+            out.push_str(match slot {
+                Slot::A => &a,
+                Slot::B => &b,
+                Slot::Unit => &unit,
+                Slot::End => match order {
+                    Some(Order::Lowest) => "lower",
+                    _ => "higher",
+                },
+                _ => phrase,
+            });
+        }))
+    }
+
+    /// What the value of one attribute is: in the domain's words, or in those that fit all.
+    fn value(
+        &self,
+        attr: AttrId,
+        entity: &str,
+        shared: &[Template],
+        leads: &mut Leads<'_>,
+    ) -> Option<String> {
+        let attribute = self.world.attribute(attr);
+        // Short documents ask in the words of their statements.
+        if self.plain {
+            return Some(one(attribute.ask.first()?, entity));
+        }
+        let at = leads.draw.index(attribute.ask.len() + shared.len());
+        Some(match attribute.ask.get(at) {
+            Some(ask) => one(ask, entity),
+            None => shared.get(at - attribute.ask.len())?.fill(|slot, out| {
+                out.push_str(if slot == Slot::Label { &attribute.schema.label } else { entity });
+            }),
+        })
+    }
+
+    fn which(&self, selector: &Selector, leads: &mut Leads<'_>) -> Option<String> {
+        let words = &self.world.domain.questions;
+        Some(match selector {
+            Selector::Named(_) => return None,
+            Selector::Only(filters) => {
+                let filters = self.filters(filters, leads)?;
+                one(leads.draw.pick(&words.which_only)?, &filters)
+            }
+            Selector::Nearest { measure, to } => {
+                let (entity, phrase) = (self.reference(to, leads)?, self.measure(measure)?);
+                leads.draw.pick(&words.which_nearest)?.fill(|slot, out| {
+                    out.push_str(if slot == Slot::Entity { &entity } else { phrase });
+                })
+            }
+            Selector::Ranked { filters, measure, order, rank: 1 }
+                if neighbour(filters, measure, *order).is_some() =>
+            {
+                let (op, of) = neighbour(filters, measure, *order)?;
+                let (entity, phrase) = (self.reference(of, leads)?, self.measure(measure)?);
+                leads.draw.pick(&words.which_next)?.fill(|slot, out| {
                     out.push_str(match slot {
-                        Slot::A => self.world.name(*a),
-                        Slot::B => self.world.name(*b),
-                        Slot::End => match order {
-                            Order::Highest => "higher",
-                            Order::Lowest => "lower",
+                        Slot::Entity => &entity,
+                        Slot::End => match op {
+                            CompareOp::Above => "above",
+                            CompareOp::Below => "below",
                         },
-                        _ => &phrase,
+                        _ => phrase,
                     });
                 })
             }
+            Selector::Ranked { filters, measure, order, rank } => {
+                let set = if filters.is_empty() { None } else { Some(self.set(filters, leads)?) };
+                let list = match (measure, rank, &set) {
+                    (Measure::Attr(_), 1, None) => &words.which,
+                    (Measure::Attr(_), 1, Some(_)) => &words.which_filtered,
+                    (_, 1, None) => &words.which_measure,
+                    (_, 1, Some(_)) => &words.which_measure_filtered,
+                    (_, _, None) => &words.which_rank,
+                    (_, _, Some(_)) => &words.which_rank_filtered,
+                };
+                let template = leads.draw.pick(list)?;
+                self.ranking(template, measure, *order, *rank, set.as_deref())?
+            }
+        })
+    }
+
+    /// A wording about a ranking, filled.
+    fn ranking(
+        &self,
+        template: &Template,
+        measure: &Measure,
+        order: Order,
+        rank: u16,
+        set: Option<&str>,
+    ) -> Option<String> {
+        let phrase = match measure {
+            Measure::Attr(_) if rank == 1 => "",
+            _ => self.measure(measure)?,
         };
-        Some(text)
+        let superlative = match measure {
+            Measure::Attr(attr) => self.superlative(*attr, order),
+            _ => "",
+        };
+        let ordinal = ORDINALS.get(usize::from(rank).checked_sub(1)?)?;
+        Some(template.fill(|slot, out| {
+            out.push_str(match slot {
+                Slot::Superlative => superlative,
+                Slot::Measure => phrase,
+                Slot::End => superlative_end(order),
+                Slot::Ordinal => ordinal,
+                _ => set.unwrap_or_default(),
+            });
+        }))
     }
 
     /// What a measure is called: "number of employees".
-    pub(super) fn measure(&self, measure: &Measure) -> Option<String> {
-        let place = |attr: &AttrId| self.world.attrs[attr.at()];
-        let places = |attrs: &[AttrId]| attrs.iter().map(place).collect::<Vec<u16>>();
-        let kind = match measure {
-            Measure::Attr(attr) => {
-                let phrase = &self.world.attribute(*attr).measure;
-                return (!phrase.is_empty()).then(|| phrase.clone());
-            }
-            Measure::Sum(attrs) => MeasureKind::Sum(places(attrs)),
-            Measure::Diff(a, b) => MeasureKind::Diff(place(a), place(b)),
-            Measure::Ratio { over, under } => {
-                MeasureKind::Ratio { over: places(over), under: places(under) }
-            }
+    pub(super) fn measure(&self, measure: &Measure) -> Option<&str> {
+        let place = |attr: AttrId| self.world.attrs[attr.at()];
+        let same = |attrs: &[AttrId], places: &[u16]| {
+            attrs.len() == places.len()
+                && attrs.iter().zip(places).all(|(attr, known)| place(*attr) == *known)
         };
-        let named = self.world.domain.measures.iter().find(|named| named.kind == kind)?;
-        Some(named.phrase.clone())
+        if let Measure::Attr(attr) = measure {
+            let phrase = &self.world.attribute(*attr).measure;
+            return (!phrase.is_empty()).then_some(phrase);
+        }
+        let named =
+            self.world.domain.measures.iter().find(|named| match (measure, &named.kind) {
+                (Measure::Sum(attrs), MeasureKind::Sum(places)) => same(attrs, places),
+                (Measure::Diff(a, b), MeasureKind::Diff(x, y)) => {
+                    place(*a) == *x && place(*b) == *y
+                }
+                (Measure::Ratio { over, under }, MeasureKind::Ratio { over: x, under: y }) => {
+                    same(over, x) && same(under, y)
+                }
+                _ => false,
+            })?;
+        Some(&named.phrase)
     }
 
     fn unit(&self, measure: &Measure) -> Option<String> {
-        let first = measure.attrs().first().copied()?;
+        let first = measure.parts().next()?;
         let unit = &self.world.schemas[first.at()].unit;
         Some(if unit.is_empty() {
             String::new()
@@ -182,62 +282,104 @@ impl Phrases<'_, '_> {
         })
     }
 
-    fn superlative(&self, attr: AttrId, order: Order) -> String {
+    fn superlative(&self, attr: AttrId, order: Order) -> &str {
         let attribute = self.world.attribute(attr);
         match order {
-            Order::Highest => attribute.highest.clone(),
-            Order::Lowest => attribute.lowest.clone(),
+            Order::Highest => &attribute.highest,
+            Order::Lowest => &attribute.lowest,
         }
+    }
+
+    /// How a question speaks of an entity: as in [`Self::selected`], or as "that company" after a
+    /// sentence that takes it.
+    fn reference(&self, selector: &Selector, leads: &mut Leads<'_>) -> Option<String> {
+        let selected = self.selected(selector, leads)?;
+        if !leads.split || matches!(selector, Selector::Named(_)) {
+            return Some(selected);
+        }
+        let (words, phrases) = (&self.world.domain.questions, &self.world.domain.phrases);
+        let (list, that) = match leads.taken {
+            0 => (&words.take, &phrases.that),
+            _ => (&words.then_take, &phrases.that_next),
+        };
+        leads.taken += 1;
+        let lead = one(leads.draw.pick(list)?, &selected);
+        leads.text.push_str(&lead);
+        leads.text.push(' ');
+        Some(that.fill(|_, _| {}))
+    }
+
+    /// "the company led by Ada Brandt"
+    pub(super) fn described(&self, attr: AttrId, value: &str) -> String {
+        let is = one(&self.world.attribute(attr).is, value);
+        one(&self.world.domain.phrases.selected_only, &is)
     }
 
     /// "the company that employs the most people"
-    pub(super) fn selected(&self, selector: &Selector) -> Option<String> {
+    fn selected(&self, selector: &Selector, leads: &mut Leads<'_>) -> Option<String> {
         let words = &self.world.domain.phrases;
         match selector {
             Selector::Named(entity) => Some(self.world.name(*entity).to_owned()),
-            Selector::Only(filters) => Some(one(&words.selected_only, &self.filters(filters)?)),
-            Selector::Ranked { filters, measure, order, rank: 1 } => match measure {
-                Measure::Attr(attr) if filters.is_empty() => {
-                    Some(one(&words.selected, &self.superlative(*attr, *order)))
-                }
-                Measure::Attr(attr) => {
-                    let filters = self.filters(filters)?;
-                    let superlative = self.superlative(*attr, *order);
-                    Some(words.selected_filtered.fill(|slot, out| {
-                        out.push_str(if slot == Slot::Filters { &filters } else { &superlative });
-                    }))
-                }
-                _ if filters.is_empty() => {
-                    let phrase = self.measure(measure)?;
-                    Some(words.selected_measure.fill(|slot, out| {
-                        let end = superlative_end(*order);
-                        out.push_str(if slot == Slot::End { end } else { &phrase });
-                    }))
-                }
-                _ => None,
-            },
-            Selector::Ranked { .. } => None,
+            Selector::Only(filters) => {
+                Some(one(&words.selected_only, &self.filters(filters, leads)?))
+            }
+            Selector::Nearest { measure, to } => {
+                let (entity, phrase) = (self.reference(to, leads)?, self.measure(measure)?);
+                Some(words.selected_nearest.fill(|slot, out| {
+                    out.push_str(if slot == Slot::Entity { &entity } else { phrase });
+                }))
+            }
+            Selector::Ranked { filters, measure, order, rank } => {
+                let set = if filters.is_empty() { None } else { Some(self.set(filters, leads)?) };
+                let template = match (measure, rank, &set) {
+                    (Measure::Attr(_), 1, None) => &words.selected,
+                    (Measure::Attr(_), 1, Some(_)) => &words.selected_filtered,
+                    (_, 1, None) => &words.selected_measure,
+                    (_, 1, Some(_)) => &words.selected_measure_filtered,
+                    (_, _, None) => &words.selected_rank,
+                    (_, _, Some(_)) => &words.selected_rank_filtered,
+                };
+                self.ranking(template, measure, *order, *rank, set.as_deref())
+            }
         }
     }
 
-    fn filters(&self, filters: &[Filter]) -> Option<String> {
+    /// "companies in the banking sector", "other companies in the same sector as Volt Link"
+    fn set(&self, filters: &[Filter], leads: &mut Leads<'_>) -> Option<String> {
+        let words = &self.world.domain.phrases;
+        let others = filters.iter().any(|filter| matches!(filter, Filter::SameAs { .. }));
+        let template = if others { &words.other_set } else { &words.set };
+        Some(one(template, &self.filters(filters, leads)?))
+    }
+
+    fn filters(&self, filters: &[Filter], leads: &mut Leads<'_>) -> Option<String> {
+        let words = &self.world.domain.phrases;
         let mut text: Option<String> = None;
         for filter in filters {
-            let next = self.filter(filter)?;
-            text = Some(match text {
-                None => next,
-                Some(before) => self.world.domain.phrases.also.fill(|slot, out| {
-                    out.push_str(if slot == Slot::First { &before } else { &next });
-                }),
+            let next = self.filter(filter, leads)?;
+            text = Some(match (text, filter) {
+                (None, Filter::IsNot { .. }) => one(&words.except, &next),
+                (None, _) => next,
+                (Some(before), filter) => {
+                    let template = match filter {
+                        Filter::IsNot { .. } => &words.but_not,
+                        _ => &words.also,
+                    };
+                    template.fill(|slot, out| {
+                        out.push_str(if slot == Slot::First { &before } else { &next });
+                    })
+                }
             });
         }
         text
     }
 
-    fn filter(&self, filter: &Filter) -> Option<String> {
+    fn filter(&self, filter: &Filter, leads: &mut Leads<'_>) -> Option<String> {
         let words = &self.world.domain.phrases;
         match filter {
-            Filter::Is { attr, value } => Some(one(&self.world.attribute(*attr).is, value)),
+            Filter::Is { attr, value } | Filter::IsNot { attr, value } => {
+                Some(one(&self.world.attribute(*attr).is, value))
+            }
             Filter::Bound { measure: Measure::Attr(attr), op, milli } => {
                 let attribute = self.world.attribute(*attr);
                 let number = cell_text(Cell::Number(*milli), &attribute.schema);
@@ -254,20 +396,20 @@ impl Phrases<'_, '_> {
                 let (left, right) = (self.measure(measure)?, self.measure(other)?);
                 Some(words.versus.fill(|slot, out| {
                     out.push_str(match slot {
-                        Slot::Measure => &left,
+                        Slot::Measure => left,
                         Slot::End => comparative_end(*op),
-                        _ => &right,
+                        _ => right,
                     });
                 }))
             }
             Filter::SameAs { attr, of } => {
-                Some(one(&self.world.attribute(*attr).same, &self.selected(of)?))
+                Some(one(&self.world.attribute(*attr).same, &self.reference(of, leads)?))
             }
             Filter::Relative { measure, op, of } => {
-                let (phrase, of) = (self.measure(measure)?, self.selected(of)?);
+                let (phrase, of) = (self.measure(measure)?, self.reference(of, leads)?);
                 Some(words.relative.fill(|slot, out| {
                     out.push_str(match slot {
-                        Slot::Measure => &phrase,
+                        Slot::Measure => phrase,
                         Slot::End => comparative_end(*op),
                         _ => &of,
                     });
@@ -302,5 +444,23 @@ impl Phrases<'_, '_> {
                 _ => &value,
             });
         }))
+    }
+}
+
+/// Whether a ranking asks for the one right above or right below another, and which.
+fn neighbour<'q>(
+    filters: &'q [Filter],
+    measure: &Measure,
+    order: Order,
+) -> Option<(CompareOp, &'q Selector)> {
+    match (filters, order) {
+        ([Filter::Relative { measure: own, op: CompareOp::Above, of }], Order::Lowest)
+        | ([Filter::Relative { measure: own, op: CompareOp::Below, of }], Order::Highest)
+            if own == measure =>
+        {
+            let op = if order == Order::Lowest { CompareOp::Above } else { CompareOp::Below };
+            Some((op, of))
+        }
+        _ => None,
     }
 }

@@ -19,26 +19,58 @@ pub(super) enum Shape {
     LookupNumber,
     LookupCategory,
     WhichOnly,
-    TwoHopNumber,
-    TwoHopCategory,
+    OnlyNumber,
+    OnlyCategory,
     Extreme,
     Compare,
+    CompareSelected,
     Kth,
     FilteredExtreme,
+    ExceptExtreme,
     BoundedExtreme,
     VersusExtreme,
+    BothExtreme,
+    SameAsNamed,
+    SameAsHop,
+    RelativeHop,
+    RelativeRanked,
+    FilteredKth,
     SumExtreme,
     DiffExtreme,
     RatioExtreme,
+    FilteredSum,
+    FilteredRatio,
+    NextTo,
+    Nearest,
+    NearestRanked,
+    NearestCategory,
     Count,
+    CountBoth,
+    CountExcept,
+    CountRelative,
+    CountSame,
     Total,
+    TotalSame,
+    TotalSameRanked,
+    Mode,
     Gap,
+    GapOnly,
+    GapRanked,
+    GapFiltered,
+    SumOfTwo,
     RankedNumber,
     RankedCategory,
-    SameAsHop,
-    RelativeHop,
+    RunnerUpCategory,
+    KthNumber,
+    KthSumNumber,
+    SumNumber,
+    FilteredNumber,
+    FilteredCategory,
+    BoundedNumber,
     ThreeHops,
     FourHops,
+    SameAsOnly,
+    SameAsFiltered,
 }
 
 /// The kind of a constraint to draw.
@@ -60,11 +92,112 @@ pub(super) enum Kind {
     Acrostic,
     ForbiddenLetter,
     Order,
-    DigitSum,
+    Modular,
+    Json,
     WordLengths,
     Alphabetical,
     SentenceCount,
     EndsWith,
+    WordAt,
+    LetterCount,
+    DifferentInitials,
+    LengthSum,
+    FirstWordOf,
+    LastWordOf,
+    NoRepeats,
+}
+
+/// Shapes of long documents by weight: what takes one hop is rarer than what takes several.
+const SHAPES: &[(Shape, u32)] = &[
+    (Shape::LookupNumber, 1),
+    (Shape::LookupCategory, 1),
+    (Shape::WhichOnly, 1),
+    (Shape::OnlyNumber, 2),
+    (Shape::OnlyCategory, 2),
+    (Shape::Extreme, 1),
+    (Shape::Compare, 1),
+    (Shape::CompareSelected, 2),
+    (Shape::Kth, 1),
+    (Shape::FilteredExtreme, 2),
+    (Shape::ExceptExtreme, 2),
+    (Shape::BoundedExtreme, 2),
+    (Shape::VersusExtreme, 2),
+    (Shape::BothExtreme, 2),
+    (Shape::SameAsNamed, 2),
+    (Shape::SameAsHop, 2),
+    (Shape::RelativeHop, 2),
+    (Shape::RelativeRanked, 2),
+    (Shape::FilteredKth, 2),
+    (Shape::SumExtreme, 1),
+    (Shape::DiffExtreme, 1),
+    (Shape::RatioExtreme, 1),
+    (Shape::FilteredSum, 2),
+    (Shape::FilteredRatio, 2),
+    (Shape::NextTo, 2),
+    (Shape::Nearest, 1),
+    (Shape::NearestRanked, 2),
+    (Shape::NearestCategory, 2),
+    (Shape::Count, 2),
+    (Shape::CountBoth, 2),
+    (Shape::CountExcept, 2),
+    (Shape::CountRelative, 2),
+    (Shape::CountSame, 2),
+    (Shape::Total, 2),
+    (Shape::TotalSame, 2),
+    (Shape::TotalSameRanked, 2),
+    (Shape::Mode, 2),
+    (Shape::Gap, 1),
+    (Shape::GapOnly, 2),
+    (Shape::GapRanked, 2),
+    (Shape::GapFiltered, 2),
+    (Shape::SumOfTwo, 2),
+    (Shape::RankedNumber, 2),
+    (Shape::RankedCategory, 2),
+    (Shape::RunnerUpCategory, 2),
+    (Shape::KthNumber, 2),
+    (Shape::KthSumNumber, 2),
+    (Shape::SumNumber, 2),
+    (Shape::FilteredNumber, 2),
+    (Shape::FilteredCategory, 2),
+    (Shape::BoundedNumber, 2),
+    (Shape::ThreeHops, 2),
+    (Shape::FourHops, 2),
+    (Shape::SameAsOnly, 2),
+    (Shape::SameAsFiltered, 2),
+];
+/// How long the artifact is.
+const LENGTH: &[(Kind, u32)] = &[(Kind::WordCount, 3), (Kind::MaxWords, 1), (Kind::MinWords, 1)];
+/// What the artifact holds.
+const TERMS: &[(Kind, u32)] =
+    &[(Kind::Answer, 2), (Kind::Category, 3), (Kind::Fact, 1), (Kind::Order, 1), (Kind::Name, 1)];
+/// Numbers that are derived from answers.
+const NUMBERS: &[(Kind, u32)] =
+    &[(Kind::NextPrime, 1), (Kind::Equation, 1), (Kind::Modular, 1), (Kind::Json, 1)];
+/// How the artifact begins.
+const LEAD: &[(Kind, u32)] = &[
+    (Kind::Acrostic, 2),
+    (Kind::WordLengths, 1),
+    (Kind::Alphabetical, 1),
+    (Kind::DifferentInitials, 1),
+    (Kind::LengthSum, 1),
+    (Kind::WordAt, 1),
+    (Kind::FirstWordOf, 1),
+    (Kind::StartsWith, 1),
+];
+/// Its letters, words and sentences.
+const SURFACE: &[(Kind, u32)] = &[
+    (Kind::ForbiddenLetter, 2),
+    (Kind::LetterCount, 1),
+    (Kind::SentenceCount, 1),
+    (Kind::EndsWith, 1),
+    (Kind::LastWordOf, 1),
+    (Kind::NoRepeats, 1),
+    (Kind::Word, 1),
+];
+
+/// How the artifact begins, or its letters, words and sentences.
+fn form() -> Vec<(Kind, u32)> {
+    [LEAD, SURFACE].concat()
 }
 
 /// One profile of `longdoc`.
@@ -73,11 +206,14 @@ pub(super) struct Plan {
     pub(super) layout: Layout,
     /// Fewest and most entities.
     pub(super) entities: (i64, i64),
+    /// Bytes of the document that entities may take, so that the prompt fits a model's context;
+    /// domains of many words have fewer entities.
+    pub(super) entity_bytes: Option<usize>,
     /// How many of the domain's groups are used, in file order (grouped layout).
     pub(super) groups: usize,
     /// Attributes of one document (sentence layout).
     pub(super) attributes: (i64, i64),
-    /// Paragraphs that noise fills up to.
+    /// Paragraphs, before some are joined, that noise fills up to.
     pub(super) paragraphs: usize,
     /// Largest number in a document, in its unit.
     pub(super) max_number: i64,
@@ -99,6 +235,8 @@ pub(super) struct Plan {
     pub(super) tables: bool,
     /// Whether sections have headings.
     pub(super) headed: bool,
+    /// How often (of, out of) a paragraph goes on with the next one, where neither is attributed.
+    pub(super) joined: (u64, u64),
     /// Statements about one disputed fact; one of them is right.
     pub(super) candidates: usize,
     pub(super) questions: usize,
@@ -132,6 +270,7 @@ fn nano() -> Plan {
     Plan {
         layout: Layout::Sentences,
         entities: (3, 4),
+        entity_bytes: None,
         groups: 0,
         attributes: (2, 2),
         paragraphs: 0,
@@ -147,6 +286,7 @@ fn nano() -> Plan {
         misspelt: (0, 1),
         tables: false,
         headed: false,
+        joined: (0, 1),
         candidates: 2,
         questions: 1,
         // Measured on SmolLM2-135M: it looks facts up, but ranks, filters and hops at chance.
@@ -177,6 +317,7 @@ fn nano() -> Plan {
 fn mini() -> Plan {
     Plan {
         entities: (8, 8),
+        entity_bytes: None,
         groups: 2,
         paragraphs: 25,
         depth: 3,
@@ -188,19 +329,9 @@ fn mini() -> Plan {
         tables: false,
         headed: false,
         questions: 4,
-        shapes: vec![(Shape::WhichOnly, 1)].into_iter().chain(standard().shapes).collect(),
-        constraints: vec![
-            vec![(Kind::WordCount, 2), (Kind::MaxWords, 1), (Kind::MinWords, 1)],
-            vec![(Kind::Answer, 1), (Kind::Category, 2), (Kind::Fact, 1)],
-            vec![(Kind::NextPrime, 2), (Kind::DigitSum, 1)],
-            vec![
-                (Kind::ForbiddenLetter, 2),
-                (Kind::EndsWith, 1),
-                (Kind::SentenceCount, 1),
-                (Kind::StartsWith, 1),
-                (Kind::Word, 1),
-            ],
-        ],
+        shapes: SHAPES.to_vec(),
+        // Each slot leaves out what the others are about: the length, a term, a number, the form.
+        constraints: vec![LENGTH.to_vec(), TERMS.to_vec(), NUMBERS.to_vec(), form()],
         binding: (1, 1),
         bait: (0, 0),
         witness_tokens: 700,
@@ -211,8 +342,10 @@ fn mini() -> Plan {
 
 fn hard() -> Plan {
     Plan {
-        entities: (60, 60),
-        paragraphs: 400,
+        entities: (100, 100),
+        entity_bytes: None,
+        paragraphs: 580,
+        joined: (1, 2),
         aliases: 10,
         restated: 24,
         hedged: 24,
@@ -225,36 +358,13 @@ fn hard() -> Plan {
 }
 
 fn standard() -> Plan {
-    let all = [
-        Shape::LookupNumber,
-        Shape::LookupCategory,
-        Shape::TwoHopNumber,
-        Shape::TwoHopCategory,
-        Shape::Extreme,
-        Shape::Compare,
-        Shape::Kth,
-        Shape::FilteredExtreme,
-        Shape::BoundedExtreme,
-        Shape::VersusExtreme,
-        Shape::SumExtreme,
-        Shape::DiffExtreme,
-        Shape::RatioExtreme,
-        Shape::Count,
-        Shape::Total,
-        Shape::Gap,
-        Shape::RankedNumber,
-        Shape::RankedCategory,
-        Shape::SameAsHop,
-        Shape::RelativeHop,
-        Shape::ThreeHops,
-        Shape::FourHops,
-    ];
     Plan {
         layout: Layout::Grouped,
         entities: (20, 20),
+        entity_bytes: Some(13_200),
         groups: usize::MAX,
         attributes: (0, 0),
-        paragraphs: 100,
+        paragraphs: 96,
         max_number: i64::MAX / 1000,
         depth: 5,
         aliases: 3,
@@ -265,24 +375,25 @@ fn standard() -> Plan {
         misspelt: (1, 2),
         tables: true,
         headed: true,
+        joined: (0, 1),
         candidates: 6,
         questions: 10,
-        shapes: all.into_iter().map(|shape| (shape, 1)).collect(),
+        shapes: SHAPES.to_vec(),
         constraints: vec![
-            vec![(Kind::WordCount, 1)],
-            vec![(Kind::Answer, 1)],
-            vec![(Kind::Category, 1)],
-            vec![(Kind::Category, 1), (Kind::Order, 1)],
-            vec![(Kind::NextPrime, 1)],
-            vec![(Kind::Equation, 1), (Kind::DigitSum, 1)],
-            vec![(Kind::Acrostic, 1), (Kind::WordLengths, 1), (Kind::Alphabetical, 1)],
-            vec![(Kind::ForbiddenLetter, 2), (Kind::SentenceCount, 1), (Kind::EndsWith, 1)],
+            LENGTH.to_vec(),
+            TERMS.to_vec(),
+            TERMS.to_vec(),
+            NUMBERS.to_vec(),
+            NUMBERS.to_vec(),
+            LEAD.to_vec(),
+            SURFACE.to_vec(),
+            [TERMS, NUMBERS, SURFACE].concat(),
         ],
         traps: Vec::new(),
         marked: (0, 1),
         binding: (1, 2),
         bait: (1, 1),
-        witness_tokens: 1_400,
+        witness_tokens: 1_350,
         trace: TraceRules {
             needs: vec![
                 TraceNeed::Facts,

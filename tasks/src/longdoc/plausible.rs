@@ -1,11 +1,52 @@
-//! What may be disputed about a world, and within which bounds a wrong value stays plausible.
+//! What may be disputed about a world, within which bounds a wrong value stays plausible, and how
+//! many entities a document of a given size can have.
 
 use crate::{
+    domain::{Domain, Group, Piece, Slot, Template},
     query::Cell,
     types::{EntityId, FactRef},
 };
 
 use super::world::World;
+
+/// Bytes of a paragraph's mark and of the blank line around it.
+const MARK_BYTES: usize = 19;
+/// Bytes of a name, and of a number with its unit or a category, as documents have them.
+const NAME_BYTES: usize = 12;
+const VALUE_BYTES: usize = 10;
+/// One in so many entities of a group is stated absolutely, the others as differences.
+pub(super) const ABSOLUTE: usize = 4;
+
+/// About how many bytes a long document spends on one entity.
+pub(super) fn entity_bytes(domain: &Domain, groups: &[usize]) -> usize {
+    let mean = |wordings: &[Template]| {
+        let all: usize = wordings.iter().map(template_bytes).sum();
+        all / wordings.len().max(1)
+    };
+    let group_bytes = |group: &Group| {
+        let together = mean(&group.wordings);
+        if group.always {
+            return together + MARK_BYTES;
+        }
+        let apart: usize = group
+            .attributes
+            .iter()
+            .filter_map(|place| domain.attributes.get(usize::from(*place)))
+            .map(|attribute| mean(&attribute.more_next) + 1)
+            .sum();
+        (together + (ABSOLUTE - 1) * apart) / ABSOLUTE + MARK_BYTES
+    };
+    groups.iter().filter_map(|at| domain.groups.get(*at)).map(group_bytes).sum()
+}
+
+fn template_bytes(template: &Template) -> usize {
+    let bytes = |piece: &Piece| match piece {
+        Piece::Text(text) => text.len(),
+        Piece::Slot(Slot::Entity | Slot::Reference) => NAME_BYTES,
+        Piece::Slot(_) => VALUE_BYTES,
+    };
+    template.pieces.iter().map(bytes).sum()
+}
 
 impl World<'_> {
     /// Whether other values of a fact would contradict nothing else that the document states.

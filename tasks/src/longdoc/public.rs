@@ -7,7 +7,12 @@ use crate::{
     types::{Constraint, ConstraintText, Question, RosterEntry, Task, TaskHeader},
 };
 
-use super::{Failed, constrain, example, plan::Plan, question::Drafted, world::World};
+use super::{
+    Failed, constrain, example,
+    plan::{Layout, Plan},
+    question::Drafted,
+    world::World,
+};
 
 const LONG_PREAMBLE: &str = "Read the document, answer every question, and write one artifact: a \
 single line of text that satisfies all constraints. Facts are scattered over the document, and \
@@ -26,7 +31,8 @@ pub(super) fn task(
 ) -> Result<Task, Failed> {
     let mut texts = Vec::with_capacity(constraints.len());
     for constraint in constraints {
-        let text = constrain::wording(constraint, world, draw)
+        let plain = plan.layout == Layout::Sentences;
+        let text = constrain::wording(constraint, world, plain, draw)
             .ok_or(Failed::Draw("wording of a constraint"))?;
         texts.push(ConstraintText(text));
     }
@@ -61,16 +67,19 @@ pub(super) fn task(
 /// The format by example, and every sentence that a trace may use.
 fn long_format(plan: &Plan, world: &World<'_>) -> String {
     let mut text = String::from(
-        "First write a trace, one step a line. A step e1, e2, … states one fact in one of the \
-         sentences below and cites the paragraph that states it. A fact that is stated relative to \
-         another is stated so, and then computed. A step c1, c2, … computes from earlier steps and \
-         numbers by add, sub, mul, mod, max, min, abs_diff, count or next_prime. A step r1, r2, … \
-         withdraws an earlier step. Then write each answer and the artifact:\n\
+        "First write a trace, one step a line. A step e1 states one fact in one of the sentences \
+         below and cites its paragraph; c1 computes from earlier steps and numbers by resolve, add, \
+         sub, mul, ratio, mod, max, min, abs_diff, count or next_prime; f1 keeps steps that are \
+         above or below a number or step, a word, or the same as a step; m1 finds the highest, second \
+         lowest and so on; r1 withdraws a step and cites what settles it. A fact stated relative to \
+         another is stated so, then resolved. Then write each answer and the artifact:\n\
          <trace>\n\
          e1: Alpha One employs 4,210 people [paragraph_12]\n\
          e2: Beta Two employs 35 more people than Alpha One [paragraph_31]\n\
-         c1: add(e1, e2) = 4,245\n\
+         c1: resolve(e1, e2) = 4,245\n\
          r1: e1 is superseded [paragraph_40]\n\
+         f1: filter(e1, c1; above 4,220) = c1\n\
+         m1: compare(e1, c1; highest) = c1\n\
          </trace>\n\
          Q1: Beta Two\n\
          Artifact: one line of text\n\

@@ -159,6 +159,7 @@ pub(super) fn read_as(
         aliases: Vec::new(),
         rules: Rules::default(),
         claims: Vec::with_capacity(roster.len() * attributes.len() + 64),
+        sorted: 0,
         how: vec![How::Unknown; roster.len() * attributes.len()],
         table: Table::new(count(roster.len()), count(attributes.len())),
     };
@@ -181,11 +182,11 @@ pub(super) fn read_as(
         }
     }
     solver.claims.sort_by_key(|claim| claim.at);
-    let plain = solver.claims.len();
+    solver.sorted = solver.claims.len();
     for (number, statement) in by_clue {
         solver.claim(number, statement)?;
     }
-    if solver.claims.len() > plain {
+    if solver.claims.len() > solver.sorted {
         solver.claims.sort_by_key(|claim| claim.at);
     }
     solver.settle()?;
@@ -251,8 +252,10 @@ struct Solver<'a> {
     chooser: Option<Chooser<'a>>,
     aliases: Vec<(&'a str, EntityId)>,
     rules: Rules,
-    /// Sorted by fact before clues are followed, in the order of the text within a fact.
+    /// In the order of the text within a fact.
     claims: Vec<Claim>,
+    /// So many of them are sorted by fact while clues are followed.
+    sorted: usize,
     how: Vec<How>,
     table: Table,
 }
@@ -334,8 +337,9 @@ impl Solver<'_> {
             .map(EntityId)
             .filter(|entity| {
                 let at = self.place(FactRef { entity: *entity, attr });
-                let start = self.claims.partition_point(|claim| claim.at < at);
-                let rest = self.claims.get(start..).unwrap_or_default();
+                let claims = self.claims.get(..self.sorted).unwrap_or_default();
+                let start = claims.partition_point(|claim| claim.at < at);
+                let rest = claims.get(start..).unwrap_or_default();
                 let length = rest.partition_point(|claim| claim.at == at);
                 let same = rest.get(..length).unwrap_or_default();
                 matches!(self.winner(same), Ok(Some(winner)) if winner.cell == wanted)

@@ -2,6 +2,12 @@
 //!
 //! Written from the true reading it must pass; from the reading of a reader caught by a trap, it
 //! must fail by that trap.
+//!
+//! What the answers rest on is always written. Where its length allows, so is what a careful reader
+//! does besides: filters, comparisons with a rival, and statements that were met and withdrawn
+//! (`weigh.rs`). To know what is left for that, the witness is first written without.
+
+mod weigh;
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -9,8 +15,8 @@ use crate::{
     number,
     query::{Cell, Evaluator},
     types::{
-        Answer, Check, Constraint, FactRef, Filter, Measure, NumberSource, Query, TraceRules,
-        ValueKind,
+        Answer, Check, Constraint, DocParagraph, EntityId, FactRef, Measure, NumberSource, Query,
+        TraceRules, ValueKind,
     },
 };
 
@@ -22,42 +28,79 @@ use super::{
     trap::Derived,
     world::World,
 };
+use weigh::Dispute;
+
+/// Tenths of bytes of a witness for each token of it: SmolLM2's tokenizer makes 23 to 27 of them.
+const TENTHS_OF_BYTES_A_TOKEN: usize = 23;
+/// Tokens that a witness may have beyond what questions and constraints were drafted for.
+const SPARE_TOKENS: usize = 100;
+
+/// What a witness is written from.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'t, 'a> {
+    pub(super) world: &'t World<'a>,
+    pub(super) rules: &'t TraceRules,
+    /// Most estimated tokens that questions and constraints were drafted for.
+    pub(super) tokens: usize,
+    pub(super) questions: &'t [Drafted],
+    pub(super) constraints: &'t [Constraint],
+    pub(super) document: &'t [DocParagraph],
+    pub(super) reading: &'t Reading,
+    pub(super) derived: &'t Derived,
+    pub(super) artifact: &'t str,
+}
 
 /// Writes a completion; `None` where the reading does not support one.
-pub(super) fn write(
-    world: &World<'_>,
-    rules: &TraceRules,
-    questions: &[Drafted],
-    constraints: &[Constraint],
-    reading: &Reading,
-    derived: &Derived,
-    artifact: &str,
-) -> Option<String> {
-    let mut trace =
-        Trace { world, reading, rules, text: String::new(), steps: BTreeMap::new(), e: 0, c: 0 };
+pub(super) fn write(source: Source<'_, '_>) -> Option<String> {
+    let needed = completion(source, Vec::new(), 0)?;
+    let limit = (source.tokens + SPARE_TOKENS) * TENTHS_OF_BYTES_A_TOKEN / 10;
+    let spare = limit.saturating_sub(needed.len());
+    if !source.rules.computes || spare == 0 {
+        return Some(needed);
+    }
+    completion(source, weigh::disputes(source), spare)
+}
+
+/// A completion in which everything that could be left out takes at most `spare` bytes.
+fn completion(source: Source<'_, '_>, disputes: Vec<Dispute>, spare: usize) -> Option<String> {
+    let Source { world, reading, derived, .. } = source;
+    let mut trace = Trace {
+        world,
+        reading,
+        rules: source.rules,
+        disputes,
+        spare,
+        text: String::from("<trace>\n"),
+        steps: BTreeMap::new(),
+        stated: Vec::new(),
+        measured: Vec::new(),
+        counts: [0; 5],
+    };
     let evaluator = Evaluator { table: &reading.table, attributes: &world.schemas };
-    for question in questions {
+    for question in source.questions {
         let support = question::support(&question.query, &evaluator)?;
         for fact in &support {
             trace.fact(*fact)?;
         }
-        if rules.computes {
+        if source.rules.computes {
+            trace.weigh(&question.query, &evaluator);
             trace.answer(&question.query, &evaluator)?;
         }
     }
-    for constraint in constraints {
+    for constraint in source.constraints {
         for fact in constrain::support_of(constraint, &derived.answers) {
             trace.fact(fact)?;
         }
-        if rules.computes {
-            trace.derived(constraint, questions, &derived.answers, &evaluator)?;
+        if source.rules.computes {
+            trace.derived(constraint, source.questions, &derived.answers, &evaluator)?;
         }
     }
-    let mut text = format!("<trace>\n{}</trace>\n", trace.text);
-    for (number, (question, answer)) in (1..).zip(questions.iter().zip(&derived.answers)) {
+    let mut text = trace.text;
+    text.push_str("</trace>\n");
+    for (number, (question, answer)) in (1..).zip(source.questions.iter().zip(&derived.answers)) {
         writeln!(text, "Q{number}: {}", answer_text(world, &question.query, answer)).ok()?;
     }
-    writeln!(text, "Artifact: {artifact}").ok()?;
+    writeln!(text, "Artifact: {}", source.artifact).ok()?;
     Some(text)
 }
 
@@ -91,18 +134,29 @@ pub(super) fn checks(
         .collect()
 }
 
-struct Trace<'t, 'w, 'a> {
-    world: &'w World<'a>,
+struct Trace<'t, 'a> {
+    world: &'t World<'a>,
     reading: &'t Reading,
     rules: &'t TraceRules,
+    /// Statements that a careful reader meets and withdraws.
+    disputes: Vec<Dispute>,
+    /// Bytes left for what could be left out.
+    spare: usize,
     text: String,
     /// The step that states each fact.
     steps: BTreeMap<FactRef, String>,
-    e: u32,
-    c: u32,
+    /// The facts of [`Trace::steps`] in the order in which they were stated.
+    stated: Vec<FactRef>,
+    /// Steps that hold a measure of an entity.
+    measured: Vec<(EntityId, Measure, String)>,
+    /// How many steps there are of each kind, by the letters of [`LETTERS`].
+    counts: [u32; 5],
 }
 
-impl Trace<'_, '_, '_> {
+/// The kinds of steps.
+const LETTERS: [char; 5] = ['e', 'c', 'r', 'f', 'm'];
+
+impl Trace<'_, '_> {
     /// States a fact, after all that it follows from; gives the id of the step that states it.
     fn fact(&mut self, fact: FactRef) -> Option<String> {
         if let Some(step) = self.steps.get(&fact) {
@@ -112,7 +166,10 @@ impl Trace<'_, '_, '_> {
         let cell = self.reading.table.get(fact);
         let step = match self.reading.how(fact) {
             How::Unknown => return None,
-            How::Stated(paragraph) => self.extract(&phrases.trace(fact, cell), paragraph)?,
+            How::Stated(paragraph) => {
+                self.withdraw(fact, cell);
+                self.extract(&phrases.trace(fact, cell), paragraph)?
+            }
             How::Relative(paragraph, reference) => {
                 let base = FactRef { entity: reference, attr: fact.attr };
                 let base_step = self.fact(base)?;
@@ -123,27 +180,85 @@ impl Trace<'_, '_, '_> {
                 let sentence = phrases.relative_trace(fact, reference, own - other)?;
                 let relative = self.extract(&sentence, paragraph)?;
                 let result = self.world.text(cell, fact.attr);
-                self.compute("add", &[base_step, relative], &result)?
+                self.compute("resolve", &[base_step, relative], &result)?
             }
         };
         self.steps.insert(fact, step.clone());
+        self.stated.push(fact);
         Some(step)
     }
 
+    /// Writes a line and gives its id.
+    fn line(&mut self, letter: char, body: std::fmt::Arguments<'_>) -> Option<String> {
+        let place = LETTERS.iter().position(|known| *known == letter)?;
+        let count = self.counts.get_mut(place)?;
+        *count += 1;
+        let id = format!("{letter}{count}");
+        writeln!(self.text, "{id}: {body}").ok()?;
+        Some(id)
+    }
+
     fn extract(&mut self, sentence: &str, paragraph: u32) -> Option<String> {
-        self.e += 1;
         if self.rules.citations {
-            writeln!(self.text, "e{}: {sentence} [paragraph_{paragraph}]", self.e).ok()?;
+            self.line('e', format_args!("{sentence} [paragraph_{paragraph}]"))
         } else {
-            writeln!(self.text, "e{}: {sentence}", self.e).ok()?;
+            self.line('e', format_args!("{sentence}"))
         }
-        Some(format!("e{}", self.e))
     }
 
     fn compute(&mut self, op: &str, arguments: &[String], result: &str) -> Option<String> {
-        self.c += 1;
-        writeln!(self.text, "c{}: {op}({}) = {result}", self.c, arguments.join(", ")).ok()?;
-        Some(format!("c{}", self.c))
+        self.line('c', format_args!("{op}({}) = {result}", arguments.join(", ")))
+    }
+
+    /// The step that holds a measure of an entity.
+    fn measure(&mut self, entity: EntityId, measure: &Measure) -> Option<String> {
+        if let Measure::Attr(attr) = measure {
+            return self.fact(FactRef { entity, attr: *attr });
+        }
+        let known = self.measured.iter().find(|(of, what, _)| *of == entity && what == measure);
+        if let Some((_, _, step)) = known {
+            return Some(step.clone());
+        }
+        let step = match measure {
+            Measure::Attr(_) => return None,
+            Measure::Sum(attrs) => self.sum(entity, attrs)?,
+            Measure::Diff(first, second) => {
+                let steps = [
+                    self.fact(FactRef { entity, attr: *first })?,
+                    self.fact(FactRef { entity, attr: *second })?,
+                ];
+                let table = &self.reading.table;
+                let milli = table.number(entity, *first)? - table.number(entity, *second)?;
+                let text = self.world.text(Cell::Number(milli), *first);
+                self.compute("sub", &steps, &text)?
+            }
+            Measure::Ratio { over, under } => {
+                let steps = [self.sum(entity, over)?, self.sum(entity, under)?];
+                let total = |attrs: &[crate::types::AttrId]| -> Option<i64> {
+                    attrs.iter().map(|attr| self.reading.table.number(entity, *attr)).sum()
+                };
+                let (over, under) = (total(over)?, total(under)?);
+                let milli = over.checked_mul(1000)?.checked_div_euclid(under)?;
+                self.compute("ratio", &steps, &number::decimal(milli))?
+            }
+        };
+        self.measured.push((entity, measure.clone(), step.clone()));
+        Some(step)
+    }
+
+    /// The step that holds the sum of attributes of an entity.
+    fn sum(&mut self, entity: EntityId, attrs: &[crate::types::AttrId]) -> Option<String> {
+        let mut steps = Vec::with_capacity(attrs.len());
+        for attr in attrs {
+            steps.push(self.fact(FactRef { entity, attr: *attr })?);
+        }
+        if let [one] = steps.as_slice() {
+            return Some(one.clone());
+        }
+        let numbers = attrs.iter().map(|attr| self.reading.table.number(entity, *attr));
+        let milli: i64 = numbers.sum::<Option<i64>>()?;
+        let text = self.world.text(Cell::Number(milli), *attrs.first()?);
+        self.compute("add", &steps, &text)
     }
 
     /// The computation behind a numeric answer, where there is one.
@@ -155,19 +270,13 @@ impl Trace<'_, '_, '_> {
         match query {
             Query::Number { of, measure: measure @ (Measure::Sum(_) | Measure::Diff(..)) } => {
                 let entity = evaluator.entity(of).ok()?;
-                let text = result(evaluator)?;
-                let steps = self.all(entity, measure)?;
-                let op = if matches!(measure, Measure::Sum(_)) { "add" } else { "sub" };
-                self.compute(op, &steps, &text)?;
+                self.measure(entity, measure)?;
             }
             Query::Count(filters) => {
                 let text = result(evaluator)?;
+                let attr = filters.first().and_then(weigh::tested)?;
                 let mut steps = Vec::new();
                 for entity in evaluator.filtered(filters).ok()? {
-                    let attr = filters.iter().find_map(|filter| match filter {
-                        Filter::Is { attr, .. } => Some(*attr),
-                        _ => None,
-                    })?;
                     steps.push(self.fact(FactRef { entity, attr })?);
                 }
                 self.compute("count", &steps, &text)?;
@@ -190,12 +299,20 @@ impl Trace<'_, '_, '_> {
                 }
                 self.compute("abs_diff", &steps, &text)?;
             }
+            Query::Sum { a, b, measure } => {
+                let text = result(evaluator)?;
+                let mut steps = Vec::new();
+                for selector in [a, b] {
+                    steps.extend(self.all(evaluator.entity(selector).ok()?, measure)?);
+                }
+                self.compute("add", &steps, &text)?;
+            }
             _ => {}
         }
         Some(())
     }
 
-    fn all(&mut self, entity: crate::types::EntityId, measure: &Measure) -> Option<Vec<String>> {
+    fn all(&mut self, entity: EntityId, measure: &Measure) -> Option<Vec<String>> {
         measure.attrs().into_iter().map(|attr| self.fact(FactRef { entity, attr })).collect()
     }
 
@@ -211,15 +328,16 @@ impl Trace<'_, '_, '_> {
             Constraint::NextPrime { source, modulus, plus } => {
                 let (step, n) =
                     self.reduced(source, *modulus, *plus, questions, answers, evaluator)?;
-                self.compute("next_prime", &[step], &number::next_prime(n).to_string())?;
+                self.compute("next_prime", &[step], &number::grouped(number::next_prime(n)))?;
             }
-            Constraint::DigitSum { source, modulus, plus } => {
+            Constraint::Modular { source, modulus, plus }
+            | Constraint::Json { source, modulus, plus, .. } => {
                 self.reduced(source, *modulus, *plus, questions, answers, evaluator)?;
             }
             Constraint::Equation { a, b, modulus, plus } => {
                 let (left, m) = self.reduced(a, *modulus, *plus, questions, answers, evaluator)?;
                 let (right, n) = self.reduced(b, *modulus, *plus, questions, answers, evaluator)?;
-                self.compute("add", &[left, right], &(m + n).to_string())?;
+                self.compute("add", &[left, right], &number::grouped(m + n))?;
             }
             _ => {}
         }
@@ -237,15 +355,39 @@ impl Trace<'_, '_, '_> {
         evaluator: &Evaluator<'_>,
     ) -> Option<(String, i64)> {
         let n = constrain::source_number(source, answers, &self.reading.table)?;
-        let step = match (source.attr, answers.get(usize::from(source.question) - 1)?) {
+        let answer = |question: u16| answers.get(usize::from(question).checked_sub(1)?);
+        let mut step = match (source.attr, answer(source.question)?) {
             (Some(attr), Answer::Entity(entity)) => self.fact(FactRef { entity: *entity, attr })?,
-            _ => {
-                self.numeric(&questions.get(usize::from(source.question) - 1)?.query, n, evaluator)?
+            (_, Answer::Integer(own)) => {
+                let question = questions.get(usize::from(source.question) - 1)?;
+                self.numeric(&question.query, *own, evaluator)?
             }
+            _ => return None,
         };
+        let second = match &source.and {
+            Some(term) => match answer(term.question)? {
+                Answer::Entity(entity) => {
+                    let fact = FactRef { entity: *entity, attr: term.attr };
+                    let value = self.reading.table.number(fact.entity, fact.attr)? / 1000;
+                    Some((self.fact(fact)?, value))
+                }
+                _ => return None,
+            },
+            None => None,
+        };
+        let product = n - second.as_ref().map_or(0, |(_, value)| *value);
+        if source.times != 1 {
+            let times = number::grouped(source.times);
+            step = self.compute("mul", &[step, times], &number::grouped(product))?;
+        }
+        if let Some((other, _)) = second {
+            step = self.compute("add", &[step, other], &number::grouped(n))?;
+        }
         let rest = n.rem_euclid(modulus);
-        let step = self.compute("mod", &[step, modulus.to_string()], &rest.to_string())?;
-        let step = self.compute("add", &[step, plus.to_string()], &(rest + plus).to_string())?;
+        let modulus = number::grouped(modulus);
+        let step = self.compute("mod", &[step, modulus], &number::grouped(rest))?;
+        let sum = number::grouped(rest + plus);
+        let step = self.compute("add", &[step, number::grouped(plus)], &sum)?;
         Some((step, rest + plus))
     }
 

@@ -9,8 +9,15 @@ use crate::{
     types::{AttrId, AttributeSchema, EntityId, FactRef, ValueKind},
 };
 
-use super::plan::{Layout, Plan};
+use super::{
+    plan::{Layout, Plan},
+    plausible::{ABSOLUTE, entity_bytes},
+};
 
+/// Fewest entities of a document that is cut to a size.
+const MIN_FITTING: usize = 10;
+/// One in so many names shares its first word with another.
+const NAMESAKES: usize = 7;
 /// Tries for a value that no other entity has.
 const DISTINCT_TRIES: u32 = 40;
 
@@ -32,12 +39,18 @@ pub(super) struct World<'a> {
 
 impl<'a> World<'a> {
     pub(super) fn draw(domain: &'a Domain, plan: &Plan, draw: &mut Draw) -> Self {
-        let count = usize::try_from(draw.range(plan.entities.0, plan.entities.1)).unwrap_or(3);
-        let roster = names(domain, count, draw);
         let groups: Vec<usize> = match plan.layout {
             Layout::Sentences => Vec::new(),
             Layout::Grouped => (0..domain.groups.len().min(plan.groups)).collect(),
         };
+        let most = usize::try_from(plan.entities.1).unwrap_or(usize::MAX);
+        let count = usize::try_from(draw.range(plan.entities.0, plan.entities.1)).unwrap_or(3);
+        let fitting = match plan.entity_bytes {
+            Some(bytes) => bytes / entity_bytes(domain, &groups).max(1),
+            None => most,
+        };
+        let count = count.min(fitting.max(MIN_FITTING));
+        let roster = names(domain, count, draw);
         let attrs: Vec<u16> = match plan.layout {
             Layout::Sentences => {
                 let wanted = draw.range(plan.attributes.0, plan.attributes.1);
@@ -244,7 +257,7 @@ impl<'a> World<'a> {
             let attrs: Vec<AttrId> =
                 group.attributes.iter().filter_map(|place| self.attr_of(*place)).collect();
             let order = draw.sample(count, count);
-            let roots = count.div_ceil(4);
+            let roots = count.div_ceil(ABSOLUTE);
             let mut depths = vec![0_u32; count];
             for (at, entity) in order.iter().enumerate().skip(roots) {
                 let eligible: Vec<usize> =
@@ -315,21 +328,25 @@ pub(super) fn cell_text(cell: Cell, schema: &AttributeSchema) -> String {
     }
 }
 
-/// Different two-word names in alphabetical order; the last two drawn share their first word, so
-/// that a homonym is always at hand.
+/// Different two-word names in alphabetical order. In longer rosters every [`NAMESAKES`]-th name
+/// shares its first word with another, so that a homonym is at hand.
 fn names(domain: &Domain, count: usize, draw: &mut Draw) -> Vec<String> {
     let first = draw.sample(domain.first.len(), count);
     let second = draw.sample(domain.second.len(), count);
-    let mut names: Vec<String> = (0..count)
-        .map(|at| {
-            let family = if count > 4 && at + 1 == count { at.saturating_sub(1) } else { at };
-            let (a, b) = (first.get(family), second.get(at));
-            match (a, b) {
-                (Some(a), Some(b)) => format!("{} {}", domain.first[*a], domain.second[*b]),
-                _ => format!("Company {at}"),
-            }
-        })
-        .collect();
+    let part = |parts: &[String], order: &[usize], at: usize| -> String {
+        let place = order.get(at % order.len().max(1)).copied().unwrap_or(0);
+        parts.get(place).cloned().unwrap_or_default()
+    };
+    let own = count - count / NAMESAKES;
+    let mut names: Vec<String> = Vec::with_capacity(count);
+    for at in 0..count {
+        let head = part(&domain.first, &first, if at < own { at } else { at - own });
+        // A second word that this first word does not have yet; the reader sees to it that a
+        // domain has names enough.
+        let tails = (0..domain.second.len()).map(|step| part(&domain.second, &second, at + step));
+        let mut made = tails.map(|tail| format!("{head} {tail}"));
+        names.extend(made.find(|name| !names.contains(name)));
+    }
     names.sort();
     names
 }

@@ -4,12 +4,12 @@
 //! spaces for a space; the entity slot is tried against the roster first. Of several sentences that
 //! match, the one whose slots are best understood wins, the first of them on a tie.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{ops::Range, sync::OnceLock};
 
 use super::{Claim, Named, Relative, Said};
 use crate::{
-    check::find_term,
     number::{self, Found},
+    term::{normal, words},
     types::{AttrId, AttributeSchema, EntityId, RosterEntry, Task},
 };
 
@@ -47,9 +47,9 @@ enum Slot {
     Reference,
 }
 
-#[derive(Debug, Clone)]
-enum Piece {
-    Literal(String),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Piece<'t> {
+    Literal(&'t str),
     Slot(Slot),
 }
 
@@ -64,16 +64,24 @@ enum Form {
 struct Template {
     attr: usize,
     form: Form,
-    pieces: Vec<Piece>,
+    /// Places in [`Sentences::pieces`].
+    pieces: Range<usize>,
+    /// Where it begins with the entity: the byte after the name and a space, in lower case. 0 where
+    /// it begins otherwise.
+    head: u8,
 }
 
 /// The trace sentences of one task, ready to match.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Sentences<'t> {
     roster: &'t [RosterEntry],
     attributes: &'t [AttributeSchema],
     templates: Vec<Template>,
-    units: BTreeSet<String>,
+    pieces: Vec<Piece<'t>>,
+    /// Words of the attributes' units.
+    units: Vec<&'t str>,
+    /// By attribute: its vocabulary as [`normal`] gives it; needed for unusual spellings only.
+    vocabularies: OnceLock<Vec<Vec<String>>>,
 }
 
 /// What the slots of one template were filled with, and how many were understood.
@@ -89,36 +97,76 @@ impl<'t> Sentences<'t> {
     /// Prepares a task's sentences.
     #[must_use]
     pub fn new(task: &'t Task) -> Self {
-        let mut templates = Vec::new();
-        let mut units: BTreeSet<String> =
-            QUANTITY_WORDS.iter().map(|word| (*word).to_owned()).collect();
+        let most = task.attributes.len() * 3;
+        let mut sentences = Self {
+            roster: &task.roster,
+            attributes: &task.attributes,
+            templates: Vec::with_capacity(most),
+            pieces: Vec::with_capacity(most * 5),
+            units: Vec::new(),
+            vocabularies: OnceLock::new(),
+        };
         for (attr, schema) in task.attributes.iter().enumerate() {
-            units.extend(schema.unit.split_whitespace().map(str::to_ascii_lowercase));
+            sentences.units.extend(schema.unit.split_whitespace());
             let forms = [
                 (Form::Absolute, Some(&schema.trace)),
                 (Form::More, schema.trace_more.as_ref()),
                 (Form::Less, schema.trace_less.as_ref()),
             ];
             for (form, text) in forms {
-                if let Some(pieces) = text.and_then(|text| pieces(text, form)) {
-                    templates.push(Template { attr, form, pieces });
+                let start = sentences.pieces.len();
+                if text.and_then(|text| pieces(text, form, &mut sentences.pieces)).is_none() {
+                    sentences.pieces.truncate(start);
+                    continue;
                 }
+                let head = match sentences.pieces.get(start..) {
+                    Some([Piece::Slot(Slot::Entity), Piece::Literal(literal), ..]) => {
+                        literal.strip_prefix(' ').and_then(|rest| rest.bytes().next()).unwrap_or(0)
+                    }
+                    _ => 0,
+                };
+                sentences.templates.push(Template {
+                    attr,
+                    form,
+                    pieces: start..sentences.pieces.len(),
+                    head: head.to_ascii_lowercase(),
+                });
             }
         }
-        Self { roster: &task.roster, attributes: &task.attributes, templates, units }
+        sentences
     }
 
     /// The one number that a text states, where it says nothing else but units and hedges.
     #[must_use]
     pub fn quantity(&self, text: &str) -> Option<Found> {
-        let found = number::find(text);
-        let [one] = found.as_slice() else { return None };
+        let one = number::only(text)?;
         let around = [text.get(..one.start)?, text.get(one.end..)?];
         let plain = around.iter().flat_map(|part| words(part)).all(|word| {
             matches!(word, "k" | "K" | "m" | "M" | "b" | "B" | "bn")
-                || self.units.contains(&word.to_ascii_lowercase())
+                || QUANTITY_WORDS.iter().any(|known| word.eq_ignore_ascii_case(known))
+                || self.units.iter().any(|known| word.eq_ignore_ascii_case(known))
         });
-        plain.then_some(*one)
+        plain.then_some(one)
+    }
+
+    /// The place of a text in the vocabulary of an attribute, token by token, in any case.
+    fn word(&self, attr: usize, text: &str) -> Option<u16> {
+        let vocabulary = &self.attributes.get(attr)?.vocabulary;
+        let place = vocabulary.iter().position(|word| word.eq_ignore_ascii_case(text));
+        let place = place.or_else(|| {
+            let text = normal(text);
+            self.vocabularies().get(attr)?.iter().position(|word| *word == text && !text.is_empty())
+        });
+        u16::try_from(place?).ok()
+    }
+
+    fn vocabularies(&self) -> &[Vec<String>] {
+        self.vocabularies.get_or_init(|| {
+            let normals = |schema: &AttributeSchema| {
+                schema.vocabulary.iter().map(|word| normal(word)).collect()
+            };
+            self.attributes.iter().map(normals).collect()
+        })
     }
 
     /// The claim that a range of `text` makes. A name of the roster at the beginning is taken for
@@ -132,7 +180,15 @@ impl<'t> Sentences<'t> {
 
     fn best(&self, sentence: &str, lead: Option<(EntityId, usize)>, base: usize) -> Option<Claim> {
         let mut best: Option<(usize, Claim)> = None;
+        // What follows the name must be what follows it in the sentence.
+        let head = lead.and_then(|(_, length)| {
+            sentence.get(length..)?.trim_start_matches([' ', '\t']).bytes().next()
+        });
+        let head = head.map(|byte| byte.to_ascii_lowercase());
         for template in &self.templates {
+            if head.is_some_and(|head| template.head != 0 && template.head != head) {
+                continue;
+            }
             let Some(filled) = self.fill(template, sentence, lead) else { continue };
             let understood = filled.understood;
             if best.as_ref().is_some_and(|(most, _)| *most >= understood) {
@@ -149,8 +205,12 @@ impl<'t> Sentences<'t> {
 
     /// The roster's longest name that `text` begins with, and its length there.
     fn roster_at(&self, text: &str) -> Option<(EntityId, usize)> {
+        let first = text.bytes().next()?.to_ascii_lowercase();
         let mut best: Option<(EntityId, usize)> = None;
         for (place, entry) in self.roster.iter().enumerate() {
+            if entry.name.bytes().next().is_none_or(|byte| byte.to_ascii_lowercase() != first) {
+                continue;
+            }
             let Some(length) = literal_at(text, &entry.name) else { continue };
             let ends = !text[length..].starts_with(char::is_alphanumeric);
             if ends && best.is_none_or(|(_, longest)| length > longest) {
@@ -168,7 +228,8 @@ impl<'t> Sentences<'t> {
     ) -> Option<Filled> {
         let mut filled = Filled::default();
         let mut at = 0;
-        let mut pieces = template.pieces.iter().peekable();
+        let all = self.pieces.get(template.pieces.clone())?;
+        let mut pieces = all.iter().peekable();
         while let Some(piece) = pieces.next() {
             let rest = sentence.get(at..)?;
             let slot = match piece {
@@ -181,14 +242,13 @@ impl<'t> Sentences<'t> {
             // A literal always stands between two slots, and what follows the last slot must
             // reach the end.
             let next = match pieces.peek() {
-                Some(Piece::Literal(literal)) => Some(literal.as_str()),
+                Some(Piece::Literal(literal)) => Some(*literal),
                 _ => None,
             };
             if pieces.peek().is_some() && next.is_none() {
                 return None;
             }
-            let last = template.pieces.len() - pieces.len() + usize::from(next.is_some())
-                == template.pieces.len();
+            let last = pieces.len() == usize::from(next.is_some());
             let known = if slot == Slot::Value {
                 None
             } else if at == 0 && lead.is_some() {
@@ -239,20 +299,9 @@ impl<'t> Sentences<'t> {
     ) -> Option<usize> {
         let schema = self.attributes.get(template.attr)?;
         let mut fallback = None;
-        let mut ends = Vec::new();
-        match next {
-            None => ends.push(rest.len()),
-            Some(literal) => ends.extend(
-                rest.char_indices()
-                    .map(|(end, _)| end)
-                    .take_while(|end| *end <= MAX_SLOT_BYTES)
-                    .filter(|end| {
-                        literal_at(&rest[*end..], literal)
-                            .is_some_and(|length| !last || end + length == rest.len())
-                    }),
-            ),
-        }
-        for end in ends {
+        let mut from = 0;
+        while let Some(end) = slot_end(rest, from, next, last) {
+            from = end + 1;
             let inside = &rest[..end];
             let text = inside.trim();
             if text.is_empty() || text.len() > MAX_SLOT_BYTES {
@@ -273,8 +322,8 @@ impl<'t> Sentences<'t> {
                     return Some(end);
                 }
             } else {
-                if schema.vocabulary.iter().any(|word| same_term(word, text)) {
-                    filled.value = Some(Said::Text(place));
+                if let Some(word) = self.word(template.attr, text) {
+                    filled.value = Some(Said::Word(word, place));
                     filled.understood += 1;
                     return Some(end);
                 }
@@ -314,6 +363,7 @@ fn claim(template: &Template, filled: Filled, base: usize) -> Option<Claim> {
         Said::Number(found) => {
             Said::Number(Found { start: found.start + base, end: found.end + base, ..found })
         }
+        Said::Word(word, range) => Said::Word(word, shift(range)),
         Said::Text(range) => Said::Text(shift(range)),
     };
     let relative = match template.form {
@@ -328,10 +378,25 @@ fn claim(template: &Template, filled: Filled, base: usize) -> Option<Claim> {
     })
 }
 
+/// The next place from `from` on where a slot at the beginning of `rest` may end: before the
+/// literal `next`, or at the end of the text. With `last`, the literal must reach the end.
+fn slot_end(rest: &str, from: usize, next: Option<&str>, last: bool) -> Option<usize> {
+    let Some(literal) = next else { return (from <= rest.len()).then_some(rest.len()) };
+    let first = literal.bytes().next()?;
+    let begins = |byte: u8| {
+        byte.eq_ignore_ascii_case(&first) || (first == b' ' && matches!(byte, b' ' | b'\t'))
+    };
+    let within = rest.as_bytes().get(from..rest.len().min(MAX_SLOT_BYTES + 1))?;
+    within.iter().enumerate().filter(|(_, byte)| begins(**byte)).map(|(at, _)| from + at).find(|end| {
+        rest.get(*end..)
+            .and_then(|tail| literal_at(tail, literal))
+            .is_some_and(|length| !last || end + length == rest.len())
+    })
+}
+
 /// Splits a sentence at its slots; `None` where a slot is missing, doubled or unknown to the form.
-fn pieces(text: &str, form: Form) -> Option<Vec<Piece>> {
-    let mut pieces = Vec::new();
-    let mut seen = Vec::new();
+fn pieces<'t>(text: &'t str, form: Form, out: &mut Vec<Piece<'t>>) -> Option<()> {
+    let mut seen = [false; 3];
     let mut rest = text;
     while let Some(open) = rest.find('{') {
         let (literal, tail) = rest.split_at(open);
@@ -342,23 +407,19 @@ fn pieces(text: &str, form: Form) -> Option<Vec<Piece>> {
             "reference" => Slot::Reference,
             _ => return None,
         };
-        if seen.contains(&slot) {
+        if std::mem::replace(&mut seen[slot as usize], true) {
             return None;
         }
-        seen.push(slot);
         if !literal.is_empty() {
-            pieces.push(Piece::Literal(literal.to_owned()));
+            out.push(Piece::Literal(literal));
         }
-        pieces.push(Piece::Slot(slot));
+        out.push(Piece::Slot(slot));
         rest = &tail[close + 1..];
     }
     if !rest.is_empty() {
-        pieces.push(Piece::Literal(rest.to_owned()));
+        out.push(Piece::Literal(rest));
     }
-    let wanted = seen.contains(&Slot::Entity)
-        && seen.contains(&Slot::Value)
-        && seen.contains(&Slot::Reference) == (form != Form::Absolute);
-    wanted.then_some(pieces)
+    (seen == [true, true, form != Form::Absolute]).then_some(())
 }
 
 /// How many bytes of `text` the literal takes at its beginning: case is ignored, a space stands for
@@ -380,13 +441,4 @@ fn literal_at(text: &str, literal: &str) -> Option<usize> {
         }
     }
     text.is_char_boundary(at).then_some(at)
-}
-
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
-}
-
-/// Whether a text is exactly a term, token by token, in any case.
-pub(crate) fn same_term(term: &str, text: &str) -> bool {
-    find_term(text, term, 0).is_some() && words(term).count() == words(text).count()
 }

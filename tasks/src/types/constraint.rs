@@ -7,14 +7,66 @@ use super::{
     value::{AttrId, EntityId},
 };
 
-/// Where a constraint takes its number from: an attribute of the entity that answers a question,
-/// or the numeric answer itself.
+/// Which whole numbers a number may be, by the domain's ranges: `low`, `low + step`, and so on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NumberRange {
+    /// The smallest.
+    pub low: i64,
+    /// Distance of neighbours, at least 1.
+    pub step: i64,
+    /// How many there are; 0 where it is not known.
+    pub count: u32,
+}
+
+impl NumberRange {
+    /// Nothing known.
+    pub const UNKNOWN: Self = Self { low: 0, step: 1, count: 0 };
+}
+
+/// A second number that is added to the first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NumberTerm {
+    /// From 1.
+    pub question: u16,
+    /// An integer attribute of the answering entity.
+    pub attr: AttrId,
+    /// What it may be.
+    pub range: NumberRange,
+}
+
+/// Where a constraint takes its number n from: `times` an attribute of the entity that answers a
+/// question (or the numeric answer itself), plus another such attribute where there is one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NumberSource {
     /// From 1.
     pub question: u16,
     /// An integer attribute of the answering entity; `None` for the numeric answer itself.
     pub attr: Option<AttrId>,
+    /// What the first number may be.
+    pub range: NumberRange,
+    /// What the first number is multiplied by, at least 1.
+    pub times: i64,
+    /// What is added to the product: an attribute of another entity.
+    pub and: Option<NumberTerm>,
+}
+
+impl NumberSource {
+    /// One number as it is.
+    #[must_use]
+    pub fn plain(question: u16, attr: Option<AttrId>) -> Self {
+        Self { question, attr, range: NumberRange::UNKNOWN, times: 1, and: None }
+    }
+
+    /// n, by its parts: `times` the first, plus the second where there is one. `None` where the
+    /// second is wanted and missing, or the sum does not fit.
+    #[must_use]
+    pub fn combine(&self, first: i64, second: Option<i64>) -> Option<i64> {
+        let product = first.checked_mul(self.times)?;
+        match self.and {
+            None => Some(product),
+            Some(_) => product.checked_add(second?),
+        }
+    }
 }
 
 /// A constraint as the task asks it. Resolved against answers and facts, it gives a [`Check`].
@@ -51,7 +103,7 @@ pub enum Constraint {
     NextPrime {
         /// n
         source: NumberSource,
-        /// At least [`crate::check::MIN_MODULUS`].
+        /// Modulus.
         modulus: i64,
         /// Added before the search.
         plus: i64,
@@ -62,7 +114,7 @@ pub enum Constraint {
         a: NumberSource,
         /// b
         b: NumberSource,
-        /// At least [`crate::check::MIN_MODULUS`].
+        /// Modulus.
         modulus: i64,
         /// Added to both.
         plus: i64,
@@ -79,8 +131,20 @@ pub enum Constraint {
         /// From 1, in order.
         questions: Vec<u16>,
     },
-    /// All digits of the artifact add up to `(n mod modulus) + plus`.
-    DigitSum {
+    /// Contains, in digits, `(n mod modulus) + plus`.
+    Modular {
+        /// n
+        source: NumberSource,
+        /// Modulus.
+        modulus: i64,
+        /// Added.
+        plus: i64,
+    },
+    /// Contains a JSON object of two fields: `answer`, the answer to a question as text, and `n`,
+    /// the number `(n mod modulus) + plus`.
+    Json {
+        /// From 1.
+        question: u16,
         /// n
         source: NumberSource,
         /// Modulus.
@@ -96,6 +160,41 @@ pub enum Constraint {
     SentenceCount(u16),
     /// Ends with this word (case and a final full stop ignored).
     EndsWith(String),
+    /// The word at this place (from 1) is this one.
+    WordAt {
+        /// From 1.
+        place: u16,
+        /// In lower case.
+        word: String,
+    },
+    /// A letter that occurs exactly so often, in either case.
+    LetterCount {
+        /// In lower case.
+        letter: char,
+        /// How often.
+        count: u16,
+    },
+    /// The first so many words begin with different letters.
+    DifferentInitials(u16),
+    /// The first so many words have so many letters together.
+    LengthSum {
+        /// How many words.
+        words: u16,
+        /// How many letters.
+        letters: u16,
+    },
+    /// The first word is the first word of the answer to a question.
+    FirstWordOf {
+        /// From 1.
+        question: u16,
+    },
+    /// The last word is the last word of the answer to a question.
+    LastWordOf {
+        /// From 1.
+        question: u16,
+    },
+    /// No word occurs twice.
+    NoRepeats,
 }
 
 /// A constraint with everything filled in: a property of the artifact alone. Evaluated by
@@ -130,8 +229,14 @@ pub enum Check {
     ForbiddenLetter(char),
     /// Each element's forms; an occurrence of each in this order, not overlapping.
     Order(Vec<Vec<String>>),
-    /// All ASCII digits add up to this.
-    DigitSum(i64),
+    /// Holds exactly one JSON object, and it has two fields: `answer`, one of the forms (canonical
+    /// first, compared like a term), and `n`, this number.
+    Json {
+        /// Forms of the answer.
+        answer: Vec<String>,
+        /// The number.
+        n: i64,
+    },
     /// Letters of the first words.
     WordLengths(Vec<u16>),
     /// The first so many words are in alphabetical order.
@@ -140,4 +245,29 @@ pub enum Check {
     SentenceCount(u16),
     /// Last word, lower case, without a final full stop.
     EndsWith(String),
+    /// The word at a place, lower case, punctuation apart.
+    WordAt {
+        /// From 1.
+        place: u16,
+        /// In lower case.
+        word: String,
+    },
+    /// A letter, given in lower case, occurs exactly so often in either case.
+    LetterCount {
+        /// In lower case.
+        letter: char,
+        /// How often.
+        count: u16,
+    },
+    /// The first so many words begin with different letters.
+    DifferentInitials(u16),
+    /// The first so many words have so many letters together.
+    LengthSum {
+        /// How many words.
+        words: u16,
+        /// How many letters.
+        letters: u16,
+    },
+    /// No word occurs twice, case and punctuation apart.
+    NoRepeats,
 }

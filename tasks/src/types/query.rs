@@ -1,6 +1,8 @@
 //! The query algebra: what a question asks, independent of how it is worded.
 //!
 //! Evaluated by [`crate::query`] over any table of facts, the true one and the trapped ones alike.
+//! [`Query::hops`] says how many steps of reasoning an answer takes, [`Query::shape`] what form a
+//! question has apart from its attributes, values and names.
 
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +53,13 @@ pub enum Order {
 pub enum Filter {
     /// The attribute has this category.
     Is {
+        /// A category attribute.
+        attr: AttrId,
+        /// Canonical spelling.
+        value: String,
+    },
+    /// The attribute has another category than this one.
+    IsNot {
         /// A category attribute.
         attr: AttrId,
         /// Canonical spelling.
@@ -113,6 +122,14 @@ pub enum Selector {
         /// From 1.
         rank: u16,
     },
+    /// The one whose measure comes closest to that of the selected entity, which is left out
+    /// itself. A tie makes the query undefined.
+    Nearest {
+        /// What is measured; never a ratio.
+        measure: Measure,
+        /// The hop.
+        to: Box<Selector>,
+    },
 }
 
 /// What a question asks.
@@ -153,15 +170,213 @@ pub enum Query {
         /// What; never a ratio.
         measure: Measure,
     },
-    /// Which of two named entities has more (or less) of a measure.
+    /// The measures of two different entities added together.
+    Sum {
+        /// One.
+        a: Selector,
+        /// The other.
+        b: Selector,
+        /// What; never a ratio.
+        measure: Measure,
+    },
+    /// The category that most of the entities have that pass all filters. A tie makes the query
+    /// undefined, and so does a category that only one of them has.
+    Mode {
+        /// All must hold.
+        filters: Vec<Filter>,
+        /// A category attribute.
+        attr: AttrId,
+    },
+    /// Which of two different entities has more (or less) of a measure.
     Compare {
         /// One.
-        a: EntityId,
+        a: Selector,
         /// The other.
-        b: EntityId,
+        b: Selector,
         /// What is compared.
         measure: Measure,
         /// Which end wins.
         order: Order,
     },
+}
+
+impl Query {
+    /// How many steps of reasoning the answer takes: each condition, each ranking, each reading of
+    /// a value off a selected entity, and each count, sum or comparison is one.
+    #[must_use]
+    pub fn hops(&self) -> u32 {
+        match self {
+            Self::Which(of) => of.hops(),
+            Self::Number { of, .. } | Self::Category { of, .. } => of.hops() + 1,
+            Self::Count(filters) | Self::Total { filters, .. } | Self::Mode { filters, .. } => {
+                hops(filters) + 1
+            }
+            Self::Gap { a, b, .. } | Self::Sum { a, b, .. } | Self::Compare { a, b, .. } => {
+                a.hops() + b.hops() + 1
+            }
+        }
+    }
+
+    /// The form of the query without its attributes, values and names: `number(1st(same(1st)))`.
+    #[must_use]
+    pub fn shape(&self) -> String {
+        let measured = |measure: &Measure| measure.shape();
+        match self {
+            Self::Which(of) => format!("which({})", of.shape()),
+            Self::Number { of, measure } => format!("number{}({})", measured(measure), of.shape()),
+            Self::Category { of, .. } => format!("category({})", of.shape()),
+            Self::Count(filters) => format!("count({})", shapes(filters)),
+            Self::Total { filters, measure } => {
+                format!("total{}({})", measured(measure), shapes(filters))
+            }
+            Self::Mode { filters, .. } => format!("mode({})", shapes(filters)),
+            Self::Gap { a, b, measure } => {
+                format!("gap{}({}, {})", measured(measure), a.shape(), b.shape())
+            }
+            Self::Sum { a, b, measure } => {
+                format!("sum{}({}, {})", measured(measure), a.shape(), b.shape())
+            }
+            Self::Compare { a, b, measure, .. } => {
+                format!("compare{}({}, {})", measured(measure), a.shape(), b.shape())
+            }
+        }
+    }
+
+    /// Whether any part of the query looks at this attribute.
+    #[must_use]
+    pub fn mentions(&self, attr: AttrId) -> bool {
+        match self {
+            Self::Which(of) => of.mentions(attr),
+            Self::Number { of, measure } => of.mentions(attr) || measure.uses(attr),
+            Self::Category { of, attr: own } => of.mentions(attr) || *own == attr,
+            Self::Count(filters) => mention(filters, attr),
+            Self::Total { filters, measure } => mention(filters, attr) || measure.uses(attr),
+            Self::Mode { filters, attr: own } => mention(filters, attr) || *own == attr,
+            Self::Gap { a, b, measure }
+            | Self::Sum { a, b, measure }
+            | Self::Compare { a, b, measure, .. } => {
+                a.mentions(attr) || b.mentions(attr) || measure.uses(attr)
+            }
+        }
+    }
+}
+
+fn hops(filters: &[Filter]) -> u32 {
+    filters.iter().map(Filter::hops).sum()
+}
+
+fn shapes(filters: &[Filter]) -> String {
+    filters.iter().map(Filter::shape).collect::<Vec<_>>().join(" ")
+}
+
+fn mention(filters: &[Filter], attr: AttrId) -> bool {
+    filters.iter().any(|filter| filter.mentions(attr))
+}
+
+impl Selector {
+    /// See [`Query::hops`].
+    #[must_use]
+    pub fn hops(&self) -> u32 {
+        match self {
+            Self::Named(_) => 0,
+            Self::Only(filters) => hops(filters),
+            Self::Ranked { filters, .. } => hops(filters) + 1,
+            Self::Nearest { to, .. } => to.hops() + 1,
+        }
+    }
+
+    /// See [`Query::shape`].
+    #[must_use]
+    pub fn shape(&self) -> String {
+        match self {
+            Self::Named(_) => "named".to_owned(),
+            Self::Only(filters) => format!("only({})", shapes(filters)),
+            Self::Ranked { filters, measure, rank, .. } => {
+                let rank = if *rank > 1 { "kth" } else { "1st" };
+                let inner = shapes(filters);
+                let measure = measure.shape();
+                if inner.is_empty() {
+                    format!("{rank}{measure}")
+                } else {
+                    format!("{rank}{measure}({inner})")
+                }
+            }
+            Self::Nearest { to, .. } => format!("nearest({})", to.shape()),
+        }
+    }
+
+    /// See [`Query::mentions`].
+    #[must_use]
+    pub fn mentions(&self, attr: AttrId) -> bool {
+        match self {
+            Self::Named(_) => false,
+            Self::Only(filters) => mention(filters, attr),
+            Self::Ranked { filters, measure, .. } => mention(filters, attr) || measure.uses(attr),
+            Self::Nearest { measure, to } => measure.uses(attr) || to.mentions(attr),
+        }
+    }
+}
+
+impl Filter {
+    fn hops(&self) -> u32 {
+        match self {
+            Self::Is { .. } | Self::IsNot { .. } | Self::Bound { .. } | Self::Versus { .. } => 1,
+            Self::SameAs { of, .. } | Self::Relative { of, .. } => of.hops() + 1,
+        }
+    }
+
+    fn shape(&self) -> String {
+        match self {
+            Self::Is { .. } => "is".to_owned(),
+            Self::IsNot { .. } => "is_not".to_owned(),
+            Self::Bound { .. } => "bound".to_owned(),
+            Self::Versus { .. } => "versus".to_owned(),
+            Self::SameAs { of, .. } => format!("same({})", of.shape()),
+            Self::Relative { of, .. } => format!("relative({})", of.shape()),
+        }
+    }
+
+    fn mentions(&self, attr: AttrId) -> bool {
+        match self {
+            Self::Is { attr: own, .. } | Self::IsNot { attr: own, .. } => *own == attr,
+            Self::Bound { measure, .. } => measure.uses(attr),
+            Self::Versus { measure, other, .. } => measure.uses(attr) || other.uses(attr),
+            Self::SameAs { attr: own, of } => *own == attr || of.mentions(attr),
+            Self::Relative { measure, of, .. } => measure.uses(attr) || of.mentions(attr),
+        }
+    }
+}
+
+impl Measure {
+    /// The attributes it is computed from, in order.
+    pub fn parts(&self) -> impl Iterator<Item = AttrId> + '_ {
+        let (first, second): (&[AttrId], &[AttrId]) = match self {
+            Self::Attr(attr) => (std::slice::from_ref(attr), &[]),
+            Self::Sum(attrs) => (attrs, &[]),
+            Self::Diff(a, b) => (std::slice::from_ref(a), std::slice::from_ref(b)),
+            Self::Ratio { over, under } => (over, under),
+        };
+        first.iter().chain(second).copied()
+    }
+
+    /// The attributes it is computed from, in order.
+    #[must_use]
+    pub fn attrs(&self) -> Vec<AttrId> {
+        self.parts().collect()
+    }
+
+    /// Whether it is computed from this attribute, among others.
+    #[must_use]
+    pub fn uses(&self, attr: AttrId) -> bool {
+        self.parts().any(|own| own == attr)
+    }
+
+    fn shape(&self) -> &'static str {
+        match self {
+            Self::Attr(_) => "",
+            Self::Sum(_) => "[sum]",
+            Self::Diff(..) => "[diff]",
+            Self::Ratio { .. } => "[ratio]",
+        }
+    }
 }

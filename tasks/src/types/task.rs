@@ -58,7 +58,8 @@ pub struct Question {
 pub struct ConstraintText(pub String);
 
 /// A compute operation of the trace, written `op(arguments) = result`. Arguments are ids of earlier
-/// steps or literal numbers. Decimals are computed in thousandths.
+/// steps or literal numbers; a filter step stands for all that it kept, a compare step for the one
+/// it found. Decimals are computed in thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ComputeOp {
@@ -81,11 +82,17 @@ pub enum ComputeOp {
     Count,
     /// Smallest prime that is at least the argument.
     NextPrime,
+    /// The value of a relative step's entity: a step that states the reference's value and the
+    /// relative step, added up.
+    Resolve,
+    /// Quotient of the first by the second, which is positive, in thousandths, rounded up or down.
+    /// A comparison takes it exactly.
+    Ratio,
 }
 
 impl ComputeOp {
     /// Every operation with the word that a trace writes for it.
-    pub const ALL: [(Self, &'static str); 9] = [
+    pub const ALL: [(Self, &'static str); 11] = [
         (Self::Add, "add"),
         (Self::Sub, "sub"),
         (Self::Mul, "mul"),
@@ -95,6 +102,8 @@ impl ComputeOp {
         (Self::AbsDiff, "abs_diff"),
         (Self::Count, "count"),
         (Self::NextPrime, "next_prime"),
+        (Self::Resolve, "resolve"),
+        (Self::Ratio, "ratio"),
     ];
 
     /// The word that a trace writes for it.
@@ -113,7 +122,7 @@ pub enum TraceNeed {
     Facts,
     /// At least [`TraceRules::citation_milli`] of the extracts cite a paragraph that holds them.
     Citations,
-    /// Every compute step recomputes.
+    /// Every compute, filter and compare step recomputes.
     Computes,
     /// Answers and the artifact's numbers follow from the trace.
     Dataflow,
@@ -130,7 +139,8 @@ pub struct TraceRules {
     pub max_steps: u16,
     /// Whether the grammar lets (and the prompt asks) an extract end with `[paragraph_N]`.
     pub citations: bool,
-    /// Whether compute (`c1`) and revise (`r1`) steps and relative extracts belong to the format.
+    /// Whether compute (`c1`), filter (`f1`), compare (`m1`) and revise (`r1`) steps and relative
+    /// extracts belong to the format.
     pub computes: bool,
     /// Share of extracts with a right citation that [`TraceNeed::Citations`] asks for, thousandths.
     pub citation_milli: u16,

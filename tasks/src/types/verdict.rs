@@ -16,9 +16,27 @@ pub enum StepKind {
     Compute,
     /// `r1`: an earlier step is withdrawn.
     Revise,
+    /// `f1`: earlier steps that meet a condition.
+    Filter,
+    /// `m1`: the earlier step that comes first (or second, …) of several.
+    Compare,
 }
 
-/// Id of a trace step: `e1`, `c3`, `r1`.
+impl StepKind {
+    /// The letter that begins its ids.
+    #[must_use]
+    pub fn letter(self) -> char {
+        match self {
+            Self::Extract => 'e',
+            Self::Compute => 'c',
+            Self::Revise => 'r',
+            Self::Filter => 'f',
+            Self::Compare => 'm',
+        }
+    }
+}
+
+/// Id of a trace step: `e1`, `c3`, `r1`, `f2`, `m1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StepId {
     /// The letter.
@@ -29,12 +47,7 @@ pub struct StepId {
 
 impl std::fmt::Display for StepId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let letter = match self.kind {
-            StepKind::Extract => 'e',
-            StepKind::Compute => 'c',
-            StepKind::Revise => 'r',
-        };
-        write!(f, "{letter}{}", self.number)
+        write!(f, "{}{}", self.kind.letter(), self.number)
     }
 }
 
@@ -109,7 +122,7 @@ pub struct CitationOutcome {
     pub status: CitationStatus,
 }
 
-/// How a compute step compares with its recomputation.
+/// How a compute, filter or compare step compares with its recomputation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ComputeStatus {
@@ -117,17 +130,43 @@ pub enum ComputeStatus {
     Right,
     /// Gives another result.
     Wrong,
-    /// Refers to a step that does not come before it, or has the wrong number of arguments.
+    /// Refers to a step that does not come before it, or to one that has no such value, has the
+    /// wrong number of arguments, or has no single result (a tie decides it).
     Undefined,
 }
 
-/// One compute step.
+/// One compute, filter or compare step.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ComputeOutcome {
     /// Which step.
     pub step: StepId,
     /// Against its recomputation.
     pub status: ComputeStatus,
+}
+
+/// How a revise step compares with the truth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevisionStatus {
+    /// What it withdraws is untrue, and the paragraph it cites states or settles the right value.
+    Right,
+    /// What it withdraws is untrue, but it cites no such paragraph.
+    Unsettled,
+    /// What it withdraws is true.
+    Needless,
+    /// No such step comes before it.
+    Undefined,
+}
+
+/// One revise step.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RevisionOutcome {
+    /// Which step.
+    pub step: StepId,
+    /// The paragraph it names, from 1; 0 for none.
+    pub paragraph: u32,
+    /// Against the truth.
+    pub status: RevisionStatus,
 }
 
 /// A part of an attempt, for outcomes and reasons.
@@ -153,8 +192,11 @@ pub enum Part {
 pub struct DataflowOutcome {
     /// [`Part::Question`] or [`Part::Constraint`].
     pub part: Part,
-    /// Whether it follows.
+    /// Whether it follows from what the trace states.
     pub follows: bool,
+    /// Whether it follows, and every step on its way begins at a paragraph that is rightly cited
+    /// (where the format has citations).
+    pub grounded: bool,
 }
 
 /// What became of a trap.
@@ -230,8 +272,10 @@ pub struct RuleVerdict {
     pub answers: Vec<AnswerOutcome>,
     /// One for each extract step, in the order of the text.
     pub citations: Vec<CitationOutcome>,
-    /// One for each compute step, in the order of the text.
+    /// One for each compute, filter and compare step, in the order of the text.
     pub computes: Vec<ComputeOutcome>,
+    /// One for each revise step, in the order of the text.
+    pub revisions: Vec<RevisionOutcome>,
     /// Answers first, then constraints.
     pub dataflow: Vec<DataflowOutcome>,
     /// One for each trap of the key.
@@ -240,6 +284,9 @@ pub struct RuleVerdict {
     pub path: Path,
     /// Thousandths, 0 to 1,000: 1,000 for an attempt without a fault.
     pub quality_milli: u16,
+    /// How much of the way from the paragraphs to answers and artifact the trace shows, thousandths,
+    /// 0 to 1,000. Only final values, however right: at most 300. Decides nothing.
+    pub trace_milli: u16,
     /// `None`: the attempt passes.
     pub failure: Option<FailureClass>,
     /// In a fixed order.

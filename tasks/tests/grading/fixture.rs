@@ -245,7 +245,7 @@ fn golds() -> Vec<Gold> {
 }
 
 fn constraint_keys() -> Vec<ConstraintKey> {
-    let source = |attr| NumberSource { question: 1, attr: Some(attr) };
+    let source = |attr| NumberSource::plain(1, Some(attr));
     let key = |constraint, check, questions: &[u16], support: Vec<FactRef>| ConstraintKey {
         constraint,
         check,

@@ -68,16 +68,16 @@ fn steps_are_read_to_the_letter() {
     let Said::Number(found) = &claim.value else { panic!("a number") };
     assert_eq!(&parsed.text[found.start..found.end], "310");
     assert_eq!(parsed.steps[1].citation, Some(3));
+    let StepBody::Compute { op, arguments, result } = &parsed.steps[2].body else {
+        panic!("a computation")
+    };
+    assert_eq!((*op, *result), (ComputeOp::Add, 4_210_000));
     assert_eq!(
-        parsed.steps[2].body,
-        StepBody::Compute {
-            op: ComputeOp::Add,
-            arguments: vec![
-                Argument::Step(StepId { kind: StepKind::Extract, number: 1 }),
-                Argument::Step(StepId { kind: StepKind::Extract, number: 2 }),
-            ],
-            result: 4_210_000,
-        }
+        parsed.arguments(arguments),
+        [
+            Argument::Step(StepId { kind: StepKind::Extract, number: 1 }),
+            Argument::Step(StepId { kind: StepKind::Extract, number: 2 }),
+        ]
     );
     assert_eq!(
         parsed.steps[4].body,

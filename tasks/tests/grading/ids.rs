@@ -30,7 +30,7 @@ fn ids(line: &str) -> Vec<(usize, usize)> {
     while at < bytes.len() {
         let word = bytes[at..].iter().take_while(|b| b.is_ascii_alphanumeric()).count();
         let is_id = word > 1
-            && matches!(bytes[at], b'e' | b'c' | b'r')
+            && matches!(bytes[at], b'e' | b'c' | b'r' | b'f' | b'm')
             && bytes[at + 1..at + word].iter().all(u8::is_ascii_digit);
         if is_id {
             found.push((at, at + word));
@@ -101,6 +101,7 @@ fn nameless(mut verdict: RuleVerdict) -> RuleVerdict {
     let blank = |id: &mut StepId| id.number = NOWHERE;
     verdict.citations.iter_mut().for_each(|outcome| blank(&mut outcome.step));
     verdict.computes.iter_mut().for_each(|outcome| blank(&mut outcome.step));
+    verdict.revisions.iter_mut().for_each(|outcome| blank(&mut outcome.step));
     for reason in &mut verdict.reasons {
         if let Part::Step(id) = &mut reason.part {
             blank(id);

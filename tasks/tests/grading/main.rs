@@ -10,4 +10,5 @@ mod ids;
 mod mutations;
 mod properties;
 mod rules;
+mod traces;
 mod variants;

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lode_proto::{
+    adapt::{Graded, Schedule},
     attempt::{GroupCommit, Receipt},
     codec, credit,
-    epoch::Outcome,
-    id::{AttemptId, Hash, LeaseId},
+    epoch::{EpochOpen, Outcome},
+    id::{AttemptId, Hash, LeaseId, PolicyId},
     key::PublicKey,
     ledger::{self, LedgerEntry},
     mine::MineRequest,
+    task::Profile,
     verify::{VerdictCommit, VerdictReveal},
 };
 
@@ -38,6 +40,10 @@ pub(super) fn check(world: &World) {
     let mut sealed: BTreeSet<u64> = BTreeSet::new();
     let mut settled: BTreeMap<u64, Outcome> = BTreeMap::new();
     let mut tasks = BTreeMap::new();
+    let mut schedule: Option<Schedule> = None;
+    let mut policies: BTreeMap<u64, (PolicyId, Profile)> = BTreeMap::new();
+    let mut passes: BTreeMap<u64, (u32, u32)> = BTreeMap::new();
+    let mut due = None;
     let mut next_counter = 0;
     let mut head = Hash::default();
     let mut epoch = 0;
@@ -47,6 +53,11 @@ pub(super) fn check(world: &World) {
     for record in &world.log {
         assert!(record.at_ms >= at_ms, "time runs backwards in the log");
         at_ms = record.at_ms;
+        if let Event::Settled { .. } | Event::CounterExhausted { .. } | Event::EpochClosed { .. } =
+            &record.event
+        {
+            assert_eq!(due, None, "the rule moves a model, but the log does not");
+        }
         match &record.event {
             Event::EpochOpened { open, secret: s, .. } => {
                 (epoch, secret, next_counter) = (epoch + 1, *s, 0);
@@ -57,17 +68,24 @@ pub(super) fn check(world: &World) {
                 committed.clear();
                 revealed.clear();
                 own.clear();
+                policies.clear();
+                let content: EpochOpen = open.open(network).expect("signed");
+                schedule = Some(Schedule::new(&content.campaign, &content.levels));
+                due = None;
                 log(&LedgerEntry::EpochOpened { epoch, envelope: open.hash().expect("hashes") });
             }
             Event::BeaconFixed { fixed } => {
                 log(&LedgerEntry::BeaconFixed { epoch, envelope: fixed.hash().expect("hashes") });
             }
-            Event::CounterExhausted => {
+            Event::CounterExhausted { .. } => {
                 let outcome = Outcome::Exhausted;
                 log(&LedgerEntry::Sealed { epoch, counter: next_counter, task: None, outcome });
                 next_counter += 1;
             }
-            Event::LeaseIssued { counter, task, miner, .. } => {
+            Event::LeaseIssued { counter, task, miner, policy, profile, .. } => {
+                let stands = schedule.as_ref().expect("an epoch").profile(policy);
+                assert_eq!(*profile, stands, "a task of another profile than the policy's");
+                policies.insert(*counter, (*policy, *profile));
                 assert!(*counter <= next_counter, "a counter was skipped");
                 assert!(!settled.contains_key(counter), "a settled task was leased");
                 if *counter == next_counter {
@@ -101,7 +119,8 @@ pub(super) fn check(world: &World) {
                 assert!(!rank.contains(&miners[counter]), "a miner would grade itself");
                 sealed.insert(*counter);
             }
-            Event::OwnGraded { counter, reveal, .. } => {
+            Event::OwnGraded { counter, reveal, grade } => {
+                passes.insert(*counter, (grade.passed, grade.verdicts.len() as u32));
                 own.insert(*counter, reveal.open_from(network, &coordinator).expect("signed"));
             }
             Event::VerdictCommitted { counter, commit } => {
@@ -122,6 +141,12 @@ pub(super) fn check(world: &World) {
                     let own = &own[counter].verdict;
                     let equal = revealed[counter].iter().filter(|r| r.verdict == *own).count();
                     assert!(equal >= world.core.context().quorum(), "graded without a quorum");
+                    let (policy, profile) = policies[counter];
+                    let (passed, attempts) = passes[counter];
+                    let account = miners[counter];
+                    let schedule = schedule.as_mut().expect("an epoch");
+                    schedule.observe(&Graded { policy, account, profile, passed, attempts });
+                    due = schedule.due(&policy);
                 }
                 log(&LedgerEntry::Sealed {
                     epoch,
@@ -129,6 +154,13 @@ pub(super) fn check(world: &World) {
                     task: tasks.get(counter).copied(),
                     outcome: outcome.clone(),
                 });
+            }
+            Event::ProfileMoved { step } => {
+                assert_eq!(due, Some(*step), "the log moves a model, but the rule does not");
+                let schedule = schedule.as_mut().expect("an epoch");
+                schedule.apply(step);
+                due = schedule.due(&step.policy);
+                log(&LedgerEntry::Moved { epoch, step: *step });
             }
             Event::EpochClosed { .. } => {
                 log(&LedgerEntry::EpochClosed { epoch, count: next_counter, secret });

@@ -3,6 +3,7 @@
 mod actors;
 mod checks;
 mod grading;
+mod profiles;
 mod scenes;
 mod simulation;
 mod threats;

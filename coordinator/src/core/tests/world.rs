@@ -61,6 +61,7 @@ pub(super) fn plan(target: Target) -> EpochPlan {
             group_size: GROUP,
             max_completion_tokens: 100,
             lease_ms: 60_000,
+            profiles: Vec::new(),
         },
         target,
     }
@@ -101,6 +102,9 @@ pub(super) struct World {
     /// Replies that were released.
     pub(super) released: Vec<(PublicKey, Answer)>,
     pub(super) effects: Vec<Effect>,
+    /// Profiles of the campaign beyond the template's, and how many attempts of a group pass.
+    pub(super) profiles: Vec<Profile>,
+    pub(super) strength: fn(Profile) -> u32,
     /// Seeds that a verifier has been shown.
     pub(super) shown: BTreeSet<[u8; 32]>,
 }
@@ -133,6 +137,8 @@ impl World {
             waiting: Vec::new(),
             released: Vec::new(),
             effects: Vec::new(),
+            profiles: Vec::new(),
+            strength: |_| 1,
             shown: BTreeSet::new(),
         }
     }
@@ -144,7 +150,18 @@ impl World {
 
     /// A world whose first epoch is open, with these verifiers.
     pub(super) fn opened_with(target: Target, verifiers: &mut [Verifier]) -> Self {
+        Self::opened_on(target, verifiers, &[], |_| 1)
+    }
+
+    /// As [`World::opened_with`], with these profiles and a model of this strength.
+    pub(super) fn opened_on(
+        target: Target,
+        verifiers: &mut [Verifier],
+        profiles: &[Profile],
+        strength: fn(Profile) -> u32,
+    ) -> Self {
         let mut world = Self::new(2, verifiers.len() as u32);
+        (world.profiles, world.strength) = (profiles.to_vec(), strength);
         for verifier in verifiers.iter_mut() {
             verifier.act(&mut world);
         }
@@ -257,12 +274,13 @@ impl World {
     /// Does what the shell would do for one effect.
     pub(super) fn perform(&mut self, effect: Effect) {
         let input = match effect {
-            Effect::Generate { epoch, counter, spec } => {
-                Input::Generated { epoch, counter, generated: generate(&spec.seed) }
+            Effect::Generate { epoch, place, spec } => {
+                Input::Generated { epoch, place, generated: generate(&spec.seed) }
             }
             Effect::Grade { lease, spec, attempts, .. } => {
                 let verdicts = attempts.iter().map(|(id, _)| grade(&spec.seed, *id)).collect();
-                Input::Graded { lease, grade: Ok(OwnGrade { verdicts, passed: 1, pairs: 1 }) }
+                let passed = (self.strength)(spec.profile);
+                Input::Graded { lease, grade: Ok(OwnGrade { verdicts, passed, pairs: 1 }) }
             }
             Effect::BuildBundle { epoch } => {
                 let manifest = Hash::of(&epoch.to_le_bytes());
@@ -285,8 +303,9 @@ impl World {
     }
 
     pub(super) fn open_epoch(&mut self, target: Target, secret: u8) {
-        let command =
-            Command::OpenEpoch { plan: Box::new(plan(target)), secret: Hash::of(&[secret]) };
+        let mut plan = plan(target);
+        plan.campaign.profiles.clone_from(&self.profiles);
+        let command = Command::OpenEpoch { plan: Box::new(plan), secret: Hash::of(&[secret]) };
         assert_eq!(self.step(Input::Command(command)), Reply::Command(Ok(())));
     }
 

@@ -2,6 +2,7 @@
 
 use super::answer;
 use crate::{
+    check,
     longdoc::world::World,
     number,
     query::{Cell, Table},
@@ -17,11 +18,12 @@ pub(in crate::longdoc) fn resolve(
 ) -> Option<Check> {
     let number = |source: &NumberSource| source_number(source, answers, table);
     let name = |entity: EntityId| vec![world.name(entity).to_owned()];
-    let forms = |question: u16| match answer(answers, question)? {
-        Answer::Entity(entity) => Some(name(*entity)),
-        Answer::Category(text) => Some(vec![text.clone()]),
+    let term = |question: u16| match answer(answers, question)? {
+        Answer::Entity(entity) => Some(world.name(*entity)),
+        Answer::Category(text) => Some(text.as_str()),
         Answer::Integer(_) | Answer::Decimal(_) => None,
     };
+    let forms = |question: u16| term(question).map(|text| vec![text.to_owned()]);
     Some(match constraint {
         Constraint::WordCount(words) => Check::WordCount(*words),
         Constraint::MaxWords(words) => Check::MaxWords(*words),
@@ -46,9 +48,13 @@ pub(in crate::longdoc) fn resolve(
             a: number(a)?.rem_euclid(*modulus) + plus,
             b: number(b)?.rem_euclid(*modulus) + plus,
         },
-        Constraint::DigitSum { source, modulus, plus } => {
-            Check::DigitSum(number(source)?.rem_euclid(*modulus) + plus)
+        Constraint::Modular { source, modulus, plus } => {
+            Check::ContainsNumber(number(source)?.rem_euclid(*modulus) + plus)
         }
+        Constraint::Json { question, source, modulus, plus } => Check::Json {
+            answer: forms(*question)?,
+            n: number(source)?.rem_euclid(*modulus) + plus,
+        },
         Constraint::Acrostic { questions } => {
             let mut letters = String::new();
             for question in questions {
@@ -65,6 +71,23 @@ pub(in crate::longdoc) fn resolve(
         Constraint::Alphabetical(words) => Check::Alphabetical(*words),
         Constraint::SentenceCount(count) => Check::SentenceCount(*count),
         Constraint::EndsWith(word) => Check::EndsWith(word.clone()),
+        Constraint::WordAt { place, word } => Check::WordAt { place: *place, word: word.clone() },
+        Constraint::LetterCount { letter, count } => {
+            Check::LetterCount { letter: *letter, count: *count }
+        }
+        Constraint::DifferentInitials(words) => Check::DifferentInitials(*words),
+        Constraint::LengthSum { words, letters } => {
+            Check::LengthSum { words: *words, letters: *letters }
+        }
+        Constraint::FirstWordOf { question } => {
+            let first = term(*question)?.split_whitespace().next()?;
+            Check::StartsWith(vec![first.to_owned()])
+        }
+        Constraint::LastWordOf { question } => {
+            let last = term(*question)?.split_whitespace().next_back()?;
+            Check::EndsWith(check::sort_key(last))
+        }
+        Constraint::NoRepeats => Check::NoRepeats,
     })
 }
 
@@ -76,19 +99,24 @@ pub(in crate::longdoc) fn initials(name: &str) -> String {
         .collect()
 }
 
-/// The whole number that a constraint's source comes to.
+/// The whole number n that a constraint's source comes to.
 pub(in crate::longdoc) fn source_number(
     source: &NumberSource,
     answers: &[Answer],
     table: &Table,
 ) -> Option<i64> {
-    match (answer(answers, source.question)?, source.attr) {
+    let of = |question: u16, attr: Option<AttrId>| match (answer(answers, question)?, attr) {
         (Answer::Entity(entity), Some(attr)) => {
             table.number(*entity, attr).map(|milli| milli / 1000)
         }
         (Answer::Integer(n), None) => Some(*n),
         _ => None,
-    }
+    };
+    let second = match &source.and {
+        Some(term) => Some(of(term.question, Some(term.attr))?),
+        None => None,
+    };
+    source.combine(of(source.question, source.attr)?, second)
 }
 
 fn check_of(cell: Cell, world: &World<'_>, attr: AttrId) -> Option<Check> {

@@ -9,8 +9,8 @@ use crate::{
     number,
     query::{Cell, value_of},
     types::{
-        AttrId, EntityId, FactRef, Filter, NamedBy, Naming, Selector, Standing, Statement,
-        StatementKind, Value, ValueKind,
+        AttrId, EntityId, FactRef, NamedBy, Naming, Standing, Statement, StatementKind, Value,
+        ValueKind,
     },
 };
 
@@ -275,7 +275,7 @@ impl Writer<'_, '_> {
         let value = self.world.text(self.world.table.get(FactRef { entity, attr }), attr);
         let by = NamedBy::Clue { attr, value: value.clone() };
         let phrases = Phrases { world: self.world, plain: false };
-        let text = phrases.selected(&Selector::Only(vec![Filter::Is { attr, value }]))?;
+        let text = phrases.described(attr, &value);
         Some(Naming { text, by })
     }
 

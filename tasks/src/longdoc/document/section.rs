@@ -20,6 +20,8 @@ use crate::{
 
 /// Sections of one group.
 const SECTIONS: usize = 2;
+/// A paragraph of this many bytes is not continued.
+const MAX_JOINED_BYTES: usize = 400;
 /// One in so many paragraphs of a group stands elsewhere.
 const ASTRAY: u64 = 3;
 
@@ -276,8 +278,38 @@ impl Writer<'_, '_> {
             drafts.push(nothing(heading));
             let section = sections.get_mut(at)?;
             draw.shuffle(section);
-            drafts.append(section);
+            let first = drafts.len();
+            for draft in section.drain(..) {
+                let joins = drafts.len() > first && draw.chance(self.plan.joined.0, self.plan.joined.1);
+                match drafts.last_mut() {
+                    Some(last) if joins && last.open() && draft.open() => last.append(draft),
+                    _ => drafts.push(draft),
+                }
+            }
         }
         Some(drafts)
+    }
+}
+
+impl Draft {
+    /// Whether another paragraph may follow in the same one: nothing here is attributed, dated,
+    /// conditional or a rule, so that none of it could be taken to reach into the other.
+    fn open(&self) -> bool {
+        self.text.len() < MAX_JOINED_BYTES
+            && self.statements.iter().all(|statement| match &statement.kind {
+                StatementKind::Relative { .. }
+                | StatementKind::Hedged { .. }
+                | StatementKind::Nothing => true,
+                StatementKind::Absolute { standing, .. } => *standing == Standing::Plain,
+                StatementKind::Rule(_)
+                | StatementKind::AliasOf { .. }
+                | StatementKind::Instruction { .. } => false,
+            })
+    }
+
+    fn append(&mut self, next: Self) {
+        self.text.push(' ');
+        self.text.push_str(&next.text);
+        self.statements.extend(next.statements);
     }
 }

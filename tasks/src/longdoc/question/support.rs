@@ -2,7 +2,7 @@
 
 use crate::{
     query::Evaluator,
-    types::{AttrId, EntityId, FactRef, Filter, Query, Selector},
+    types::{Answer, AttrId, EntityId, FactRef, Filter, Measure, Query, Selector},
 };
 
 /// The facts that decide a query: see [`crate::types::Gold::support`]. `None` where it is
@@ -11,43 +11,84 @@ pub(in crate::longdoc) fn support(
     query: &Query,
     evaluator: &Evaluator<'_>,
 ) -> Option<Vec<FactRef>> {
-    let mut facts = Vec::new();
+    let mut facts = Vec::with_capacity(8);
     match query {
         Query::Which(selector) => {
             selected(selector, evaluator, &mut facts)?;
         }
         Query::Number { of, measure } => {
             let entity = selected(of, evaluator, &mut facts)?;
-            push(&mut facts, entity, &measure.attrs());
+            measured(&mut facts, entity, measure);
         }
         Query::Category { of, attr } => {
             let entity = selected(of, evaluator, &mut facts)?;
-            push(&mut facts, entity, &[*attr]);
+            push(&mut facts, entity, *attr);
         }
-        Query::Count(filters) => counted(filters, &[], evaluator, &mut facts)?,
-        Query::Total { filters, measure } => {
-            counted(filters, &measure.attrs(), evaluator, &mut facts)?;
-        }
-        Query::Gap { a, b, measure } => {
-            for selector in [a, b] {
-                let entity = selected(selector, evaluator, &mut facts)?;
-                push(&mut facts, entity, &measure.attrs());
+        Query::Count(filters) => {
+            for entity in evaluator.filtered(filters).ok()? {
+                passed(filters, entity, evaluator, &mut facts)?;
             }
         }
-        Query::Compare { a, b, measure, .. } => {
-            push(&mut facts, *a, &measure.attrs());
-            push(&mut facts, *b, &measure.attrs());
+        Query::Total { filters, measure } => {
+            for entity in evaluator.filtered(filters).ok()? {
+                passed(filters, entity, evaluator, &mut facts)?;
+                measured(&mut facts, entity, measure);
+            }
+        }
+        Query::Mode { filters, attr } => {
+            for entity in commonest(filters, *attr, query, evaluator)? {
+                passed(filters, entity, evaluator, &mut facts)?;
+                push(&mut facts, entity, *attr);
+            }
+        }
+        Query::Gap { a, b, measure }
+        | Query::Sum { a, b, measure }
+        | Query::Compare { a, b, measure, .. } => {
+            for selector in [a, b] {
+                let entity = selected(selector, evaluator, &mut facts)?;
+                measured(&mut facts, entity, measure);
+            }
         }
     }
     Some(facts)
 }
 
-fn push(facts: &mut Vec<FactRef>, entity: EntityId, attrs: &[AttrId]) {
-    for attr in attrs {
-        let fact = FactRef { entity, attr: *attr };
-        if !facts.contains(&fact) {
-            facts.push(fact);
-        }
+/// The entities that a count, a total or a mode rests on, in roster order; one entity or pair of
+/// entities for every other query counts as nobody. `None` where the query is undefined.
+pub(in crate::longdoc) fn counted(
+    query: &Query,
+    evaluator: &Evaluator<'_>,
+) -> Option<Vec<EntityId>> {
+    match query {
+        Query::Count(filters) | Query::Total { filters, .. } => evaluator.filtered(filters).ok(),
+        Query::Mode { filters, attr } => commonest(filters, *attr, query, evaluator),
+        _ => Some(Vec::new()),
+    }
+}
+
+/// Those that pass and have the commonest category.
+fn commonest(
+    filters: &[Filter],
+    attr: AttrId,
+    query: &Query,
+    evaluator: &Evaluator<'_>,
+) -> Option<Vec<EntityId>> {
+    let Answer::Category(value) = evaluator.answer(query).ok()? else { return None };
+    let mut filters = filters.to_vec();
+    filters.push(Filter::Is { attr, value });
+    evaluator.filtered(&filters).ok()
+}
+
+fn push(facts: &mut Vec<FactRef>, entity: EntityId, attr: AttrId) {
+    let fact = FactRef { entity, attr };
+    if !facts.contains(&fact) {
+        facts.push(fact);
+    }
+}
+
+fn measured(facts: &mut Vec<FactRef>, entity: EntityId, measure: &Measure) {
+    for attr in measure.parts() {
+        push(facts, entity, attr);
     }
 }
 
@@ -62,23 +103,15 @@ fn selected(
         Selector::Only(filters) => passed(filters, entity, evaluator, facts)?,
         Selector::Ranked { filters, measure, .. } => {
             passed(filters, entity, evaluator, facts)?;
-            push(facts, entity, &measure.attrs());
+            measured(facts, entity, measure);
+        }
+        Selector::Nearest { measure, to } => {
+            let other = selected(to, evaluator, facts)?;
+            measured(facts, other, measure);
+            measured(facts, entity, measure);
         }
     }
     Some(entity)
-}
-
-fn counted(
-    filters: &[Filter],
-    attrs: &[AttrId],
-    evaluator: &Evaluator<'_>,
-    facts: &mut Vec<FactRef>,
-) -> Option<()> {
-    for entity in evaluator.filtered(filters).ok()? {
-        passed(filters, entity, evaluator, facts)?;
-        push(facts, entity, attrs);
-    }
-    Some(())
 }
 
 /// What shows that an entity passes the filters.
@@ -90,21 +123,21 @@ fn passed(
 ) -> Option<()> {
     for filter in filters {
         match filter {
-            Filter::Is { attr, .. } => push(facts, entity, &[*attr]),
-            Filter::Bound { measure, .. } => push(facts, entity, &measure.attrs()),
+            Filter::Is { attr, .. } | Filter::IsNot { attr, .. } => push(facts, entity, *attr),
+            Filter::Bound { measure, .. } => measured(facts, entity, measure),
             Filter::Versus { measure, other, .. } => {
-                push(facts, entity, &measure.attrs());
-                push(facts, entity, &other.attrs());
+                measured(facts, entity, measure);
+                measured(facts, entity, other);
             }
             Filter::SameAs { attr, of } => {
                 let other = selected(of, evaluator, facts)?;
-                push(facts, other, &[*attr]);
-                push(facts, entity, &[*attr]);
+                push(facts, other, *attr);
+                push(facts, entity, *attr);
             }
             Filter::Relative { measure, of, .. } => {
                 let other = selected(of, evaluator, facts)?;
-                push(facts, other, &measure.attrs());
-                push(facts, entity, &measure.attrs());
+                measured(facts, other, measure);
+                measured(facts, entity, measure);
             }
         }
     }

@@ -1,0 +1,257 @@
+//! The knobs of difficulty: six whole numbers behind each profile, and the same six read back from a
+//! task.
+//!
+//! ```text
+//! Profile ─► Knobs::of ─► the plan of a family ─► Task, AnswerKey ─► Knobs::measured
+//! ```
+//!
+//! A profile is a named point in this space; [`lode_proto::adapt`] moves a model between such points.
+//! What else a plan holds (layout, wordings, trace rules, token limits) makes a task fit its readers and
+//! does not order profiles by difficulty.
+
+use std::fmt;
+
+use lode_proto::task::Profile;
+use serde::{Deserialize, Serialize};
+
+use crate::types::{
+    AnswerKey, Fact, FactRef, Filter, Query, Selector, StatementKind, Task, TrapRole,
+};
+
+/// How hard a task is. Each number is the most of its kind that a task has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Knobs {
+    /// Entities of the roster.
+    pub entities: u16,
+    /// Selections that the hardest question puts one after the other: a look-up is 1, "the sector of
+    /// the company with the third most patents" is 2.
+    pub hops: u16,
+    /// Links from a value stated only relative to another down to one that is stated outright.
+    pub chain_depth: u16,
+    /// Binding traps: a reader who falls into one gets something wrong.
+    pub traps: u16,
+    /// False leads that change nothing: bait, rounded figures, planted instructions.
+    pub distractors: u16,
+    /// Constraints on the artifact.
+    pub constraints: u16,
+}
+
+/// One of the six.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Knob {
+    /// [`Knobs::entities`]
+    Entities,
+    /// [`Knobs::hops`]
+    Hops,
+    /// [`Knobs::chain_depth`]
+    ChainDepth,
+    /// [`Knobs::traps`]
+    Traps,
+    /// [`Knobs::distractors`]
+    Distractors,
+    /// [`Knobs::constraints`]
+    Constraints,
+}
+
+impl Knob {
+    /// All six.
+    pub const ALL: [Self; 6] = [
+        Self::Entities,
+        Self::Hops,
+        Self::ChainDepth,
+        Self::Traps,
+        Self::Distractors,
+        Self::Constraints,
+    ];
+
+    /// Name for people, in the plural.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Entities => "entities",
+            Self::Hops => "hops of the hardest question",
+            Self::ChainDepth => "links of the longest chain",
+            Self::Traps => "binding traps",
+            Self::Distractors => "false leads",
+            Self::Constraints => "constraints",
+        }
+    }
+
+    /// Least and most that a family may be asked for.
+    #[must_use]
+    pub fn limits(self) -> (u16, u16) {
+        match self {
+            // A comparison needs two; names stay apart up to a hundred, with room to spare.
+            Self::Entities => (2, 200),
+            Self::Hops => (1, 4),
+            // Every link's sign must be recoverable from the text; DESIGN 3.2 stops at five.
+            Self::ChainDepth => (0, 5),
+            // At least one a document.
+            Self::Traps => (1, 16),
+            Self::Distractors => (0, 200),
+            Self::Constraints => (1, 15),
+        }
+    }
+}
+
+/// A knob outside its limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{got} {} are asked for, but a task has {low} to {high}", knob.name())]
+pub struct KnobError {
+    /// Which.
+    pub knob: Knob,
+    /// Asked for.
+    pub got: u16,
+    /// Least.
+    pub low: u16,
+    /// Most.
+    pub high: u16,
+}
+
+impl Knobs {
+    /// The knobs of a profile.
+    #[must_use]
+    pub const fn of(profile: Profile) -> Self {
+        match profile {
+            Profile::Nano => Self {
+                entities: 4,
+                hops: 1,
+                chain_depth: 0,
+                traps: 1,
+                distractors: 0,
+                constraints: 2,
+            },
+            Profile::Mini => Self {
+                entities: 8,
+                hops: 4,
+                chain_depth: 3,
+                traps: TRAPS_OF_MINI,
+                distractors: DISTRACTORS_OF_MINI,
+                constraints: 4,
+            },
+            Profile::Standard => Self {
+                entities: 20,
+                hops: 4,
+                chain_depth: 5,
+                traps: TRAPS_OF_STANDARD,
+                distractors: DISTRACTORS_OF_STANDARD,
+                constraints: 8,
+            },
+            Profile::Hard => Self {
+                entities: 100,
+                hops: 4,
+                chain_depth: 5,
+                traps: TRAPS_OF_HARD,
+                distractors: DISTRACTORS_OF_HARD,
+                constraints: 8,
+            },
+        }
+    }
+
+    /// One of them.
+    #[must_use]
+    pub const fn get(&self, knob: Knob) -> u16 {
+        match knob {
+            Knob::Entities => self.entities,
+            Knob::Hops => self.hops,
+            Knob::ChainDepth => self.chain_depth,
+            Knob::Traps => self.traps,
+            Knob::Distractors => self.distractors,
+            Knob::Constraints => self.constraints,
+        }
+    }
+
+    /// Whether every knob is within its limits.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub fn check(&self) -> Result<(), KnobError> {
+        for knob in Knob::ALL {
+            let (got, (low, high)) = (self.get(knob), knob.limits());
+            if !(low..=high).contains(&got) {
+                return Err(KnobError { knob, got, low, high });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a task with these knobs may be one of the profile: none is above the profile's.
+    #[must_use]
+    pub fn within(&self, profile: Profile) -> bool {
+        let most = Self::of(profile);
+        Knob::ALL.iter().all(|knob| self.get(*knob) <= most.get(*knob))
+    }
+
+    /// What a task has.
+    #[must_use]
+    pub fn measured(task: &Task, key: &AnswerKey) -> Self {
+        let count = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
+        let role = |role| key.traps.iter().filter(|trap| trap.role == role).count();
+        let leads = key.document.iter().flat_map(|paragraph| &paragraph.statements).filter(|one| {
+            matches!(one.kind, StatementKind::Hedged { .. } | StatementKind::Instruction { .. })
+        });
+        // An instruction that is a trap is counted as the trap it is.
+        let planted = key.traps.iter().filter(|trap| trap.kind == TrapKind::PlantedInstruction);
+        Self {
+            entities: count(task.roster.len()),
+            hops: key.gold.iter().map(|gold| hops(&gold.query)).max().unwrap_or(0),
+            chain_depth: count(key.facts.iter().map(|fact| links(key, fact)).max().unwrap_or(0)),
+            traps: count(role(TrapRole::Binding)),
+            distractors: count(role(TrapRole::Bait) + leads.count().saturating_sub(planted.count())),
+            constraints: count(task.constraints.len()),
+        }
+    }
+}
+
+impl fmt::Display for Knobs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, knob) in Knob::ALL.into_iter().enumerate() {
+            let comma = if place == 0 { "" } else { ", " };
+            write!(f, "{comma}{} {}", self.get(knob), knob.name())?;
+        }
+        Ok(())
+    }
+}
+
+/// Links of a fact's chain; a loop, which no generated key has, ends it.
+fn links(key: &AnswerKey, fact: &Fact) -> usize {
+    let by = |wanted: FactRef| {
+        let place = key.facts.binary_search_by_key(&wanted, |known| known.fact).ok()?;
+        key.facts.get(place)?.reference
+    };
+    let (mut links, mut next) = (0, fact.reference);
+    while let Some(reference) = next.filter(|_| links < key.facts.len()) {
+        links += 1;
+        next = by(reference);
+    }
+    links
+}
+
+/// Selections one after the other.
+fn hops(query: &Query) -> u16 {
+    match query {
+        Query::Which(of) => selector(of),
+        Query::Number { of, .. } | Query::Category { of, .. } => selector(of).max(1),
+        Query::Count(filters) | Query::Total { filters, .. } => 1 + nested(filters),
+        Query::Gap { a, b, .. } => selector(a).max(selector(b)).max(1),
+        Query::Compare { .. } => 1,
+    }
+}
+
+/// A name is given, not selected.
+fn selector(of: &Selector) -> u16 {
+    match of {
+        Selector::Named(_) => 0,
+        Selector::Only(filters) | Selector::Ranked { filters, .. } => 1 + nested(filters),
+    }
+}
+
+fn nested(filters: &[Filter]) -> u16 {
+    let of = |filter: &Filter| match filter {
+        Filter::SameAs { of, .. } | Filter::Relative { of, .. } => selector(of),
+        Filter::Is { .. } | Filter::Bound { .. } | Filter::Versus { .. } => 0,
+    };
+    filters.iter().map(of).max().unwrap_or(0)
+}
