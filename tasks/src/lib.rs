@@ -21,6 +21,7 @@ pub mod foreign;
 pub mod fuzz;
 pub mod grade;
 pub mod grammar;
+pub mod leak;
 pub mod lint;
 pub mod longdoc;
 pub mod number;

@@ -157,8 +157,7 @@ impl Compare<'_> {
             let text = question.text.clone();
             match (answers.as_slice(), readings.as_slice()) {
                 ([answer], [.., _]) => {
-                    let known = self.gold(&gold.answer);
-                    if known != Some(*answer) {
+                    if !self.agrees(&gold.answer, *answer) {
                         let (found, known) = (format!("{answer:?}"), format!("{:?}", gold.answer));
                         faults.push(Fault::Gold { question: number, found, known });
                     }
@@ -197,20 +196,18 @@ impl Compare<'_> {
         (demands.len() == self.task.constraints.len()).then_some(demands)
     }
 
-    fn gold(&self, answer: &Answer) -> Option<Answered> {
-        Some(match answer {
-            Answer::Entity(entity) => Answered::Entity(entity.at()),
-            Answer::Integer(n) => Answered::Number(n.checked_mul(1000)?),
-            Answer::Decimal(milli) => Answered::Number(*milli),
-            Answer::Category(text) => {
-                let mut found = None;
-                for (attr, place) in self.active.iter().enumerate() {
-                    let word = self.words.attributes.get(*place)?.word(text);
-                    found = found.or(word.map(|word| Answered::Word(attr, word)));
-                }
-                return found;
+    /// Whether an answer of the key is the one that follows.
+    fn agrees(&self, answer: &Answer, found: Answered) -> bool {
+        match (answer, found) {
+            (Answer::Entity(entity), Answered::Entity(at)) => entity.at() == at,
+            (Answer::Integer(n), Answered::Number(milli)) => n.checked_mul(1000) == Some(milli),
+            (Answer::Decimal(known), Answered::Number(milli)) => *known == milli,
+            (Answer::Category(text), Answered::Word(attr, word)) => {
+                let attribute = self.active.get(attr).and_then(|at| self.words.attributes.get(*at));
+                attribute.and_then(|a| a.vocabulary.get(word)) == Some(text)
             }
-        })
+            _ => false,
+        }
     }
 
     /// A value of the key.
@@ -428,7 +425,7 @@ impl Compare<'_> {
             });
             found += usize::from(right != wrong);
             if (right != wrong) != told.is_some()
-                || told.is_some_and(|answer| self.gold(answer) != Some(*wrong))
+                || told.is_some_and(|answer| !self.agrees(answer, *wrong))
             {
                 return match trap.role {
                     TrapRole::Bait => Some(Fault::Bites { trap: number }),

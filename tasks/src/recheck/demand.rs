@@ -1,7 +1,7 @@
 //! What a constraint asks for, from its text alone, and what it comes to under given answers.
 
 use super::{
-    amount::{Kind, Known},
+    amount::{Kind, Known, number},
     measure::Said,
     names::{By, Name, Names},
     pattern::Caught,
@@ -10,13 +10,21 @@ use super::{
 };
 use crate::types::{AnswerKind, Check, Task};
 
-/// Where a number comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Source {
+/// One number that a constraint takes from the answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Term {
     /// A numeric answer; questions from 0.
     Answer(usize),
     /// An attribute of the entity that answers a question.
     Attr(usize, usize),
+}
+
+/// Where a number comes from: `times` the first, plus the second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Source {
+    times: i64,
+    first: Term,
+    second: Option<Term>,
 }
 
 /// A derived number: `(source mod modulus) + plus`.
@@ -40,7 +48,10 @@ pub(super) enum Demand {
     Fact(usize, usize),
     NextPrime(Derived),
     Equation(Derived, Derived),
-    DigitSum(Derived),
+    Modular(Derived),
+    Json(usize, Derived),
+    FirstWord(usize),
+    LastWord(usize),
     Acrostic(Vec<usize>, usize),
     Order(Vec<usize>),
 }
@@ -55,12 +66,13 @@ pub(super) struct Demands<'a> {
 }
 
 /// Kinds that hold a count and nothing else.
-const COUNTS: [(&str, fn(u16) -> Check); 5] = [
+const COUNTS: [(&str, fn(u16) -> Check); 6] = [
     ("word_count", Check::WordCount),
     ("max_words", Check::MaxWords),
     ("min_words", Check::MinWords),
     ("alphabetical", Check::Alphabetical),
     ("sentence_count", Check::SentenceCount),
+    ("different_initials", Check::DifferentInitials),
 ];
 
 impl Demands<'_> {
@@ -111,7 +123,26 @@ impl Demands<'_> {
             }
         });
         each("next_prime", &mut |c| add(self.derived(c, "number").map(Demand::NextPrime)));
-        each("digit_sum", &mut |c| add(self.derived(c, "number").map(Demand::DigitSum)));
+        each("modular", &mut |c| add(self.derived(c, "number").map(Demand::Modular)));
+        each("json", &mut |c| {
+            let two = question(c.get("question")).zip(self.derived(c, "number"));
+            add(two.map(|(question, derived)| Demand::Json(question, derived)));
+        });
+        each("first_word_of", &mut |c| add(question(c.get("question")).map(Demand::FirstWord)));
+        each("last_word_of", &mut |c| add(question(c.get("question")).map(Demand::LastWord)));
+        each("no_repeats", &mut |_| add(Some(Demand::Fixed(Check::NoRepeats))));
+        each("word_at", &mut |c| {
+            let (place, word) = (c.get("n").parse().ok(), c.get("word").to_owned());
+            add(place.map(|place| Demand::Fixed(Check::WordAt { place, word })));
+        });
+        each("letter_count", &mut |c| {
+            let two = c.get("letter").chars().next().zip(c.get("n").parse().ok());
+            add(two.map(|(letter, count)| Demand::Fixed(Check::LetterCount { letter, count })));
+        });
+        each("length_sum", &mut |c| {
+            let two = c.get("n").parse().ok().zip(c.get("lengths").parse().ok());
+            add(two.map(|(words, letters)| Demand::Fixed(Check::LengthSum { words, letters })));
+        });
         each("equation", &mut |c| {
             let two = self.derived(c, "number").zip(self.derived(c, "other"));
             add(two.map(|(a, b)| Demand::Equation(a, b)));
@@ -146,7 +177,8 @@ impl Demands<'_> {
     }
 
     fn answers(&self, text: &str) -> Option<Vec<usize>> {
-        text.split(" and ").map(|one| self.answer_of(one)).collect()
+        let all = text.split(" and ").flat_map(|part| part.split(", "));
+        all.map(|one| self.answer_of(one)).collect()
     }
 
     fn answer_of(&self, text: &str) -> Option<usize> {
@@ -158,14 +190,43 @@ impl Demands<'_> {
     }
 
     fn derived(&self, caught: &Caught<'_, '_>, slot: &str) -> Option<Derived> {
-        let modulus = caught.get("modulus").parse().ok().filter(|modulus| *modulus > 0)?;
-        let plus = caught.get("plus").parse().ok()?;
-        Some(Derived { source: self.source(caught.get(slot))?, modulus, plus })
+        let whole = |slot: &str| Some(number(caught.get(slot), Kind::Integer)? / 1000);
+        let modulus = whole("modulus").filter(|modulus| *modulus > 0)?;
+        Some(Derived { source: self.source(caught.get(slot))?, modulus, plus: whole("plus")? })
     }
 
+    /// "7,919 times the number of sites of the company that answers Q3, plus …"
     fn source(&self, text: &str) -> Option<Source> {
+        let mut all: Vec<Source> = self.times(text).into_iter().collect();
+        for wording in self.words.list("constraints", "plus_other") {
+            wording.each(text, |caught| {
+                let two = self.times(caught.get("first")).zip(self.term(caught.get("second")));
+                all.extend(two.map(|(first, term)| Source { second: Some(term), ..first }));
+            });
+        }
+        match all.as_slice() {
+            [one] => Some(one.clone()),
+            _ => None,
+        }
+    }
+
+    fn times(&self, text: &str) -> Option<Source> {
+        let mut found = self.term(text).map(|first| Source { times: 1, first, second: None });
+        for wording in self.words.list("constraints", "times") {
+            wording.each(text, |caught| {
+                let times = number(caught.get("n"), Kind::Integer).map(|milli| milli / 1000);
+                let two = times.zip(self.term(caught.get("number")));
+                found = two
+                    .map(|(times, first)| Source { times, first, second: None })
+                    .or(found.take());
+            });
+        }
+        found
+    }
+
+    fn term(&self, text: &str) -> Option<Term> {
         if let Some(question) = self.answer_of(text) {
-            return Some(Source::Answer(question));
+            return Some(Term::Answer(question));
         }
         let mut found = None;
         for wording in self.words.list("constraints", "number_of") {
@@ -173,7 +234,8 @@ impl Demands<'_> {
                 let attr = self.labelled(caught.get("label"), |kind| kind == Kind::Integer);
                 found = question(caught.get("question"))
                     .zip(attr)
-                    .map(|(question, attr)| Source::Attr(question, attr));
+                    .map(|(question, attr)| Term::Attr(question, attr))
+                    .or(found);
             });
         }
         found
@@ -203,7 +265,19 @@ impl Demands<'_> {
             }
             Demand::Fact(entity, attr) => self.cell(facts.value(*entity, *attr)?, *attr)?,
             Demand::NextPrime(derived) => Check::ContainsNumber(prime(number(derived)?)?),
-            Demand::DigitSum(derived) => Check::DigitSum(number(derived)?),
+            Demand::Modular(derived) => Check::ContainsNumber(number(derived)?),
+            Demand::Json(question, derived) => {
+                Check::Json { answer: self.forms(*question, answers)?, n: number(derived)? }
+            }
+            Demand::FirstWord(question) => {
+                let forms = self.forms(*question, answers)?;
+                Check::StartsWith(vec![forms.first()?.split(' ').next()?.to_owned()])
+            }
+            Demand::LastWord(question) => {
+                let forms = self.forms(*question, answers)?;
+                let last = forms.first()?.split(' ').next_back()?.to_lowercase();
+                Check::EndsWith(last.chars().filter(|c| c.is_alphanumeric()).collect())
+            }
             Demand::Equation(a, b) => Check::Equation { a: number(a)?, b: number(b)? },
             Demand::Acrostic(questions, letters) => {
                 let mut text = String::new();
@@ -242,19 +316,29 @@ impl Demands<'_> {
     }
 
     fn number(&self, derived: &Derived, answers: &[Said], facts: &Facts) -> Option<i64> {
-        let milli = match (&derived.source, answers.get(derived.source.question())?) {
-            (Source::Answer(_), Said::Number(milli)) => *milli,
-            (Source::Attr(_, attr), Said::Entity(entity)) => facts.value(*entity, *attr)?.number()?,
-            _ => return None,
+        let of = |term: Term| {
+            let milli = match (term, answers.get(term.question())?) {
+                (Term::Answer(_), Said::Number(milli)) => *milli,
+                (Term::Attr(_, attr), Said::Entity(entity)) => {
+                    facts.value(*entity, attr)?.number()?
+                }
+                _ => return None,
+            };
+            Some(milli / 1000)
         };
-        (milli / 1000).rem_euclid(derived.modulus).checked_add(derived.plus)
+        let Source { times, first, second } = derived.source;
+        let mut n = of(first)?.checked_mul(times)?;
+        if let Some(second) = second {
+            n = n.checked_add(of(second)?)?;
+        }
+        n.rem_euclid(derived.modulus).checked_add(derived.plus)
     }
 }
 
-impl Source {
-    fn question(&self) -> usize {
+impl Term {
+    fn question(self) -> usize {
         match self {
-            Self::Answer(question) | Self::Attr(question, _) => *question,
+            Self::Answer(question) | Self::Attr(question, _) => question,
         }
     }
 }

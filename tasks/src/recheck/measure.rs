@@ -198,6 +198,7 @@ impl Facts {
         runs.sort_unstable();
         match runs.as_slice() {
             [] => Err(NOBODY),
+            [.., (1, _)] => Err(TIE),
             [.., (a, _), (b, _)] if a == b => Err(TIE),
             [.., (_, word)] => Ok(Said::Word(attr, *word)),
         }

@@ -13,6 +13,8 @@ pub(super) struct Pattern {
     parts: Vec<(String, String)>,
     /// Bytes of literal text.
     literal: usize,
+    /// How many sentences it has.
+    sentences: usize,
 }
 
 /// One way to fill the slots of a pattern.
@@ -51,7 +53,17 @@ impl Pattern {
         }
         let head = head.unwrap_or_default();
         let literal = head.len() + parts.iter().map(|(_, text)| text.len()).sum::<usize>();
-        Self { head, parts, literal }
+        // A small letter behind a full stop goes on with the sentence.
+        let ends = text.match_indices(". ").filter(|(at, _)| {
+            !text.get(at + 2..).is_some_and(|rest| rest.starts_with(char::is_lowercase))
+        });
+        let sentences = 1 + ends.count();
+        Self { head, parts, literal, sentences }
+    }
+
+    /// How many sentences the wording has.
+    pub(super) fn sentences(&self) -> usize {
+        self.sentences
     }
 
     /// Whether the wording has a slot.

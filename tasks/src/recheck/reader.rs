@@ -79,7 +79,7 @@ pub(super) fn read<'a>(
         }
     }
     for (number, text) in rest {
-        if !reader.instruction(number, text) && !reader.noise(text) {
+        if !reader.instruction(number, text) && !reader.nothing(text) {
             reader.statement(number, text, faults);
         }
     }
@@ -201,9 +201,9 @@ impl<'a> Reader<'a> {
         true
     }
 
-    /// A text about entities that states nothing.
-    fn noise(&self, text: &str) -> bool {
-        let mut found = false;
+    /// Whether a text states nothing.
+    pub(super) fn nothing(&self, text: &str) -> bool {
+        let mut found = self.words.idle.contains(text);
         for wording in &self.words.noise {
             wording.each(text, |caught| {
                 found |= ["entity", "other"].iter().all(|slot| {

@@ -11,6 +11,8 @@ use super::{
 
 /// Most readings of one text that are looked at.
 const MAX_READINGS: usize = 16;
+/// Most sentences of one wording.
+const MAX_SENTENCES: usize = 5;
 
 /// What one sentence says of one attribute.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,52 +79,79 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// All ways in which a text is a group's paragraph, a table, plain sentences, or differences.
+    /// All ways in which a text is a sequence of groups, tables, plain sentences, differences and
+    /// texts that state nothing.
     fn body<'t>(&self, text: &'t str) -> Found<'t> {
         let mut found = Found::default();
-        self.groups(text, &mut found);
-        found.readings.extend(self.table(text));
+        // A sentence ends at a full stop before a space, unless a small letter follows: `E. coli`.
         let ends: Vec<usize> = text
             .match_indices(". ")
             .map(|(at, _)| at + 1)
+            .filter(|end| {
+                let next = text.get(end + 1..).and_then(|rest| rest.chars().next());
+                !next.is_some_and(char::is_lowercase)
+            })
             .chain([text.len()])
             .collect();
         let mut before = Vec::new();
-        self.from(text, 0, &ends, Place::Plain, &mut before, &mut found);
-        self.from(text, 0, &ends, Place::First, &mut before, &mut found);
+        self.from(text, 0, &ends, false, &mut before, &mut found);
         found
     }
 
-    /// Follows every sequence of sentences from `start` to the end of `text`.
+    /// Follows every sequence of sentences from `start` to the end of `text`; `differs`: whether
+    /// the one before was a difference, so that the next may go on about the same entity.
     fn from<'t>(
         &self,
         text: &'t str,
         start: usize,
         ends: &[usize],
-        place: Place,
+        differs: bool,
         before: &mut Units<'t>,
         found: &mut Found<'t>,
     ) {
-        for (at, end) in ends.iter().enumerate() {
-            let Some(sentence) = text.get(start..*end) else { continue };
-            for unit in self.sentence(sentence, place, found) {
-                before.push(unit);
+        for (at, end) in ends.iter().take(MAX_SENTENCES).enumerate() {
+            let Some(block) = text.get(start..*end) else { continue };
+            let mut blocks: Vec<(Units<'t>, bool)> = Vec::new();
+            let mut add = |units: Vec<Units<'t>>, differs: bool| {
+                blocks.extend(units.into_iter().map(|units| (units, differs)));
+            };
+            add(self.groups(block, at + 1, found), false);
+            add(self.table(block).into_iter().collect(), false);
+            if self.nothing(block) {
+                add(vec![Vec::new()], false);
+            }
+            let single = |unit: Unit<'t>| vec![unit];
+            let sentence = |place: Place, found: &mut Found<'t>| -> Vec<Units<'t>> {
+                self.sentence(block, at + 1, place, found).into_iter().map(single).collect()
+            };
+            let plain = sentence(Place::Plain, found);
+            let first = sentence(Place::First, found);
+            let next = if differs { sentence(Place::Next, found) } else { Vec::new() };
+            add(plain, false);
+            add(first, true);
+            add(next, true);
+            for (units, differs) in blocks {
+                let length = before.len();
+                before.extend(units);
                 let rest = ends.get(at + 1..).unwrap_or_default();
-                if rest.is_empty() {
-                    if found.readings.len() < MAX_READINGS {
-                        found.readings.push(before.clone());
-                    }
-                } else {
-                    let next = if place == Place::Plain { Place::Plain } else { Place::Next };
-                    self.from(text, end + 1, rest, next, before, found);
+                if !rest.is_empty() {
+                    self.from(text, end + 1, rest, differs, before, found);
+                } else if found.readings.len() < MAX_READINGS && !found.readings.contains(before) {
+                    found.readings.push(before.clone());
                 }
-                before.pop();
+                before.truncate(length);
             }
         }
     }
 
-    /// All ways to read one sentence at a place.
-    fn sentence<'t>(&self, text: &'t str, place: Place, found: &mut Found<'t>) -> Units<'t> {
+    /// All ways to read one sentence (or a wording of so many) at a place.
+    fn sentence<'t>(
+        &self,
+        text: &'t str,
+        sentences: usize,
+        place: Place,
+        found: &mut Found<'t>,
+    ) -> Units<'t> {
         let mut units: Units<'t> = Vec::new();
         let mut add = |unit: Unit<'t>| {
             if !units.contains(&unit) {
@@ -138,6 +167,9 @@ impl<'a> Reader<'a> {
             let Some(attribute) = self.attribute(attr) else { continue };
             for (list, sign) in lists {
                 for pattern in attribute.list(list) {
+                    if pattern.sentences() != sentences {
+                        continue;
+                    }
                     pattern.each(text, |caught| {
                         let name = match place {
                             Place::Next => None,
@@ -182,15 +214,23 @@ impl<'a> Reader<'a> {
         let Some(text) = name else { return Some(None) };
         match self.names.named(text) {
             Name::Owners(owners) => {
-                found.stranger = Some((text, owners));
+                if !text.contains(". ") {
+                    found.stranger = Some((text, owners));
+                }
                 None
             }
             name => Some(Some((name, text))),
         }
     }
 
-    /// A paragraph about all attributes of a group.
-    fn groups<'t>(&self, text: &'t str, found: &mut Found<'t>) {
+    /// All ways in which a text of so many sentences is about all attributes of a group.
+    fn groups<'t>(
+        &self,
+        text: &'t str,
+        sentences: usize,
+        found: &mut Found<'t>,
+    ) -> Vec<Units<'t>> {
+        let mut all: Vec<Units<'t>> = Vec::new();
         for group in &self.words.groups {
             let members: Option<Vec<(usize, &Attribute)>> = group
                 .attributes
@@ -202,6 +242,9 @@ impl<'a> Reader<'a> {
                 .collect();
             let Some(members) = members else { continue };
             for wording in &group.wordings {
+                if wording.sentences() != sentences {
+                    continue;
+                }
                 wording.each(text, |caught| {
                     let mut readings: Vec<Units<'t>> = vec![Vec::new()];
                     let written = caught.get("entity");
@@ -235,13 +278,14 @@ impl<'a> Reader<'a> {
                         for unit in &mut reading {
                             unit.name = name;
                         }
-                        if !found.readings.contains(&reading) {
-                            found.readings.push(reading);
+                        if !all.contains(&reading) {
+                            all.push(reading);
                         }
                     }
                 });
             }
         }
+        all
     }
 
     /// `Number of patents: Volt Link – 12; Nova Grid – 7.`

@@ -49,7 +49,12 @@ impl Held<'_> {
                 return Some(check::explain(check, artifact));
             }
         }
-        text.lines().find_map(|line| self.step(line, facts, wrong))
+        let withdrawn: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix('r')?.split_once(": ")?.1.split_once(" is superseded"))
+            .map(|(step, _)| step)
+            .collect();
+        text.lines().find_map(|line| self.step(line, facts, wrong, &withdrawn))
     }
 
     fn says(&self, given: &str, answer: Said) -> bool {
@@ -75,7 +80,13 @@ impl Held<'_> {
     }
 
     /// What is wrong with one line of the trace, if it is an extract.
-    fn step(&self, line: &str, facts: &Facts, wrong: Option<(usize, usize)>) -> Option<String> {
+    fn step(
+        &self,
+        line: &str,
+        facts: &Facts,
+        wrong: Option<(usize, usize)>,
+        withdrawn: &[&str],
+    ) -> Option<String> {
         let (id, rest) = line.split_once(": ")?;
         let number = id.strip_prefix('e')?;
         if !number.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -97,7 +108,12 @@ impl Held<'_> {
                         let (Some(entity), Some(value)) = (entity, value) else { return };
                         let step = Step { entity, attr, value, sign, reference, cited };
                         let caught = wrong == Some((entity, attr));
-                        found = self.untrue(&step, facts, caught).map(|why| format!("{id} {why}"));
+                        let why = if withdrawn.contains(&id) {
+                            self.unstated(&step)
+                        } else {
+                            self.untrue(&step, facts, caught)
+                        };
+                        found = why.map(|why| format!("{id} {why}"));
                     });
                 }
             }
@@ -123,6 +139,12 @@ impl Held<'_> {
         if !right {
             return Some("does not say what the document says".to_owned());
         }
+        // A caught reader cites the trap, which may state the value of another or none.
+        if caught { None } else { self.unstated(step) }
+    }
+
+    /// Whether the cited paragraph does not state it, true or not.
+    fn unstated(&self, step: &Step) -> Option<String> {
         let cited = step.cited?;
         let states = self.claims.iter().any(|claim| {
             claim.paragraph == cited
@@ -133,8 +155,7 @@ impl Held<'_> {
                     _ => claim.reference.is_some() && claim.reference == step.reference,
                 }
         });
-        // A caught reader cites the trap, which may state the value of another or none.
-        (!states && !caught).then(|| format!("cites paragraph {cited}, which does not state it"))
+        (!states).then(|| format!("cites paragraph {cited}, which does not state it"))
     }
 }
 

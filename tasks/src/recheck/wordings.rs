@@ -302,7 +302,7 @@ fn attribute(raw: &Table, only: &str, unit: &str) -> Result<Attribute, String> {
         let mut all = Vec::new();
         for text in texts(Some(value)) {
             match value {
-                Value::Array(_) if text.contains("{period}") => {
+                Value::Array(_) if text.contains("{period}") && !periods.is_empty() => {
                     all.extend(periods.iter().map(|p| Pattern::new(&text.replace("{period}", p))));
                 }
                 _ => all.push(Pattern::new(&text.replace("{period}", &first))),

@@ -8,6 +8,7 @@
 
 mod defects;
 mod plant;
+mod trained;
 
 use std::{
     collections::BTreeMap,

@@ -102,6 +102,16 @@ impl Bed {
         })
     }
 
+    /// The categories by which descriptions single somebody out.
+    pub(crate) fn clues(&self) -> Vec<String> {
+        let value = |(_, statement): &(usize, Statement)| match &statement.named.as_ref()?.by {
+            NamedBy::Clue { value, .. } => Some(value.clone()),
+            _ => None,
+        };
+        self.statements().iter().filter_map(value).collect()
+    }
+
+    /// A described entity: its paragraph, the category, and one that nobody has.
     pub(crate) fn clue(&self) -> Option<(usize, String, String)> {
         self.statements().iter().find_map(|(at, statement)| match &statement.named {
             Some(naming) => match &naming.by {

@@ -1,5 +1,6 @@
 //! `lode task …`: one file a command. What they share is which task is meant.
 
+mod bench;
 mod grade;
 mod new;
 mod show;
@@ -20,6 +21,7 @@ use lode_tasks::{
 
 use crate::args::TaskSelection;
 
+pub(crate) use bench::bench;
 pub(crate) use grade::grade;
 pub(crate) use new::new;
 pub(crate) use show::show;
