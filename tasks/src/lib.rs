@@ -22,6 +22,7 @@ pub mod fuzz;
 pub mod grade;
 pub mod grammar;
 pub mod leak;
+pub mod knobs;
 pub mod lint;
 pub mod longdoc;
 pub mod number;

@@ -29,6 +29,7 @@ mod public;
 mod question;
 mod solve;
 mod trap;
+mod trial;
 mod witness;
 pub(crate) mod words;
 mod world;
@@ -42,8 +43,8 @@ use crate::{
     family::{Exhausted, GenerateError, Library, MAX_TRIES},
     query::{cell_of, value_of},
     types::{
-        Alias, AnswerKey, ConstraintKey, DocParagraph, Fact, FactRef, Gold, RosterEntry,
-        Rule, Standing, StatementKind, Task, Trap, TrapKind, TrapRole, TrappedWitness,
+        Alias, AnswerKey, ConstraintKey, DocParagraph, Fact, FactRef, Gold, RosterEntry, Rule,
+        Standing, StatementKind, Task, Trap, TrapKind, TrapRole, TrappedWitness,
     },
 };
 
@@ -51,6 +52,7 @@ pub use family::Longdoc;
 use plan::{Layout, Plan};
 pub use prove::{MAX_GUESS_FLOOR_PPB, Violation, prove};
 pub use solve::Unreadable;
+pub use trial::trial;
 
 /// The name of the family in specifications.
 pub const NAME: &str = "longdoc";
@@ -241,9 +243,18 @@ fn attempt_once(
         let trap = placed(drafted, &world, &key).ok_or(Failed::Draw("place for a trap"))?;
         let told = |known: &Trap| (known.fact, known.kind) == (trap.fact, trap.kind);
         if trap.role == TrapRole::Binding && !key.traps.iter().any(told) {
-            let text =
-                caught(&world, plan, &truth, &key.document, &questions, &constraints, drafted, &trap, draw)
-                    .ok_or(Failed::Draw("trapped witness"))?;
+            let text = caught(
+                &world,
+                plan,
+                &truth,
+                &key.document,
+                &questions,
+                &constraints,
+                drafted,
+                &trap,
+                draw,
+            )
+            .ok_or(Failed::Draw("trapped witness"))?;
             key.trapped.push(TrappedWitness { trap: number, text });
         }
         key.traps.push(trap);

@@ -17,8 +17,8 @@ use crate::{
     types::{ComputeOp, ComputeStatus, FactRef, Order, StepId},
 };
 
-/// Largest argument of `next_prime` that is recomputed.
-const MAX_PRIME_ARGUMENT: i64 = 1_000_000_000;
+/// Largest argument of `next_prime` that is recomputed: a thousand divisions for each candidate.
+const MAX_PRIME_ARGUMENT: i64 = 1_000_000;
 /// Most values that the arguments of one step may come to; filters multiply them.
 const MAX_TERMS: usize = 256;
 

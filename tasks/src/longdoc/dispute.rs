@@ -13,9 +13,7 @@
 use crate::{
     draw::Draw,
     query::{Cell, Evaluator},
-    types::{
-        EntityId, FactRef, Filter, Query, Selector, Standing, TrapKind, TrapRole, ValueKind,
-    },
+    types::{EntityId, FactRef, Filter, Query, Selector, Standing, TrapKind, TrapRole, ValueKind},
 };
 
 use super::{
@@ -196,7 +194,8 @@ impl Disputes<'_, '_> {
                     order: *order,
                     rank: *rank,
                 };
-                let (Ok(tempting), Ok(right)) = (evaluator.entity(&open), evaluator.entity(selector))
+                let (Ok(tempting), Ok(right)) =
+                    (evaluator.entity(&open), evaluator.entity(selector))
                 else {
                     continue;
                 };
@@ -325,7 +324,13 @@ impl Disputes<'_, '_> {
     }
 
     /// A wrong value with all that it changes; `None` where that is not what the role asks for.
-    fn trap(&self, kind: TrapKind, role: TrapRole, fact: FactRef, wrong: Cell) -> Option<DraftedTrap> {
+    fn trap(
+        &self,
+        kind: TrapKind,
+        role: TrapRole,
+        fact: FactRef,
+        wrong: Cell,
+    ) -> Option<DraftedTrap> {
         let right = self.world.table.get(fact);
         if wrong == right || wrong == Cell::Missing {
             return None;
@@ -459,4 +464,3 @@ enum Loser {
     Any,
     Between { low: i64, high: i64, step: i64 },
 }
-

@@ -15,12 +15,7 @@ use crate::{
     types::{DocParagraph, EntityId, NamedBy, Naming, Statement, StatementKind},
 };
 
-use super::{
-    dispute::Drawn,
-    plan::Plan,
-    trap::DraftedTrap,
-    world::World,
-};
+use super::{dispute::Drawn, plan::Plan, trap::DraftedTrap, world::World};
 
 /// A paragraph before its place is known.
 #[derive(Debug, Clone)]

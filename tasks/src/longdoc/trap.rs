@@ -5,9 +5,7 @@
 use crate::{
     draw::Draw,
     query::{Cell, Evaluator, Table},
-    types::{
-        Answer, Check, Consequence, Constraint, EntityId, FactRef, TrapKind, TrapRole,
-    },
+    types::{Answer, Check, Consequence, Constraint, EntityId, FactRef, TrapKind, TrapRole},
 };
 
 use super::{constrain, plan::Plan, question::Drafted, world::World};

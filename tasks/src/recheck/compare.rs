@@ -353,8 +353,7 @@ impl Compare<'_> {
                     let printed = claim.printed.map(Known::Number);
                     own && Some(claim.value) == right && printed.is_some() && printed == wrong
                 }
-                TrapKind::Homonym => claim.attr == attr && self.namesake(claim, entity, wrong, facts),
-                TrapKind::PlantedInstruction => false,
+                TrapKind::Homonym | TrapKind::PlantedInstruction => false,
             };
             if tempts {
                 holds.push(claim.paragraph);
@@ -369,6 +368,9 @@ impl Compare<'_> {
                 (*e, *a) == (entity, attr) && Some(*value) == wrong
             };
             holds.extend(self.said.instructions.iter().filter(planted).map(|(_, at)| *at));
+        }
+        if trap.kind == TrapKind::Homonym {
+            holds.extend(self.namesake(trap, wrong, facts));
         }
         // Rules that settle it: the one that the right statement holds by.
         let marks: Vec<Mark> = self
@@ -400,16 +402,26 @@ impl Compare<'_> {
         })
     }
 
-    /// Whether a claim is about another entity with the same first word and the wrong value.
-    fn namesake(&self, claim: &Claim, entity: usize, wrong: Option<Known>, facts: &Facts) -> bool {
+    /// Where the text speaks of another entity with the same first word and the wrong value: of
+    /// the one that the trap is about, where there are several.
+    fn namesake(&self, trap: &Trap, wrong: Option<Known>, facts: &Facts) -> Vec<u32> {
+        let (entity, attr) = (trap.fact.entity.at(), trap.fact.attr.at());
         let first = |entity: usize| {
             self.task.roster.get(entity).and_then(|entry| entry.name.split(' ').next())
         };
-        claim.entity.is_some_and(|other| {
-            other != entity
-                && first(other) == first(entity)
-                && facts.value(other, claim.attr) == wrong
-        })
+        let namesakes = (0..facts.entities).filter(|other| {
+            *other != entity && first(*other) == first(entity) && facts.value(*other, attr) == wrong
+        });
+        let mut told: Vec<Vec<u32>> = namesakes
+            .map(|other| {
+                let about = |claim: &&Claim| {
+                    !claim.rounded && claim.entity == Some(other) && claim.attr == attr
+                };
+                self.said.claims.iter().filter(about).map(|claim| claim.paragraph).collect()
+            })
+            .collect();
+        let meant = told.iter().position(|places| *places == trap.wrong_paragraphs).unwrap_or(0);
+        if told.is_empty() { Vec::new() } else { told.swap_remove(meant) }
     }
 
     /// What differs between where a trap leads and where the key says it leads.

@@ -26,7 +26,7 @@ fn fault(text: &str, formulas: bool) -> Option<&'static str> {
     if text.trim() != text || text.is_empty() {
         return Some("no text, or spaces around it");
     }
-    if !text.starts_with(|c: char| c.is_uppercase()) {
+    if !text.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit()) {
         return Some("no capital at the beginning");
     }
     if ["  ", " .", " ,", " ;", " ?", "()", ",,", "..", ",.", ": ."].iter().any(|bad| text.contains(bad))

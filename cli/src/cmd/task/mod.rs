@@ -2,6 +2,7 @@
 
 mod bench;
 mod grade;
+mod lint;
 mod new;
 mod show;
 
@@ -23,6 +24,7 @@ use crate::args::TaskSelection;
 
 pub(crate) use bench::bench;
 pub(crate) use grade::grade;
+pub(crate) use lint::lint;
 pub(crate) use new::new;
 pub(crate) use show::show;
 

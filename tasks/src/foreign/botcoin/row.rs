@@ -16,7 +16,9 @@ use crate::foreign::{
 /// Most paragraphs of a document.
 const MAX_PARAGRAPHS: usize = 10_000;
 /// Most questions, constraints or traps of a challenge.
-const MAX_ITEMS: usize = 1_000;
+const MAX_ITEMS: usize = 200;
+/// Longest paragraph, bytes; theirs have 400.
+const MAX_PARAGRAPH_BYTES: usize = 64 * 1024;
 
 /// Every field of a published record, by its last keys; `*` stands for one key.
 const KNOWN: &[&str] = &[
@@ -185,6 +187,13 @@ fn split_document(text: &str) -> Result<Vec<String>, String> {
         } else if !line.trim().is_empty() {
             return Err(format!("begins with {line:.40?}, expected [paragraph_1]"));
         }
+    }
+    if let Some(place) = paragraphs.iter().position(|text| text.len() > MAX_PARAGRAPH_BYTES) {
+        let found = paragraphs.get(place).map_or(0, String::len);
+        return Err(format!(
+            "has a paragraph {} of {found} bytes, at most {MAX_PARAGRAPH_BYTES} are read",
+            place + 1
+        ));
     }
     for paragraph in &mut paragraphs {
         paragraph.truncate(paragraph.trim_end().len());
