@@ -288,7 +288,8 @@ fn first_bytes(hash: &Hash) -> [u8; 8] {
     bytes
 }
 
-/// Processor time of this thread, or wall time where the system does not tell it.
+/// Processor time of this thread, or wall time where the system does not tell it. The system may
+/// count in steps of milliseconds: sums over a hundred tasks are right, single tasks are not.
 struct Clock {
     wall: Instant,
     busy: Option<u64>,

@@ -26,9 +26,9 @@ fn share(part: u64, whole: u64) -> f64 {
     part as f64 / whole.max(1) as f64
 }
 
-/// How many a second of processor time.
+/// How many a second of processor time; 0 where too little was measured to say.
 fn rate(count: u64, nanos: u64) -> f64 {
-    count as f64 * 1e9 / nanos.max(1) as f64
+    if nanos == 0 { 0.0 } else { count as f64 * 1e9 / nanos as f64 }
 }
 
 /// As text: one table a question that is asked of an engine.
