@@ -27,7 +27,7 @@ const PROFILES: [Profile; 3] = [Profile::Nano, Profile::Mini, Profile::Standard]
 /// Largest verdict, canonical bytes: each step has an outcome, and reasons are short and few.
 const MAX_VERDICT_BYTES: usize = 64 * 1024;
 
-fn tasks() -> &'static [(Task, AnswerKey)] {
+pub(crate) fn tasks() -> &'static [(Task, AnswerKey)] {
     static TASKS: OnceLock<Vec<(Task, AnswerKey)>> = OnceLock::new();
     TASKS.get_or_init(|| {
         let Ok(library) = Library::builtin() else { return Vec::new() };

@@ -23,6 +23,8 @@ use crate::{
 };
 
 mod answers;
+#[cfg(test)]
+mod bounds;
 mod dataflow;
 mod extract;
 mod index;

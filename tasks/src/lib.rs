@@ -32,6 +32,7 @@ pub mod query;
 pub mod recheck;
 mod term;
 pub mod types;
+mod work;
 
 /// Version of the generator and the grader whose output this build gives. 0 promises nothing.
 pub const ENGINE_VERSION: u32 = 0;

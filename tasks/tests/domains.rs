@@ -184,7 +184,8 @@ fn related_values_agree_in_the_document() {
                 }
             }
         }
-        assert_eq!(checked, 20 * 20, "{domain}: {what}");
+        // A document may leave some of the attributes out, but not always.
+        assert!(checked >= 5 * 20, "{domain}: {what}: only {checked} rows have all of the values");
     }
 }
 
@@ -204,7 +205,7 @@ fn line_of(text: &str, what: &str) -> usize {
 #[test]
 fn bad_files_are_explained_by_line() {
     // From, to, what the line holds afterwards, and words of the explanation.
-    let changes: [(&str, &str, &str, &[&str]); 27] = [
+    let changes: [(&str, &str, &str, &[&str]); 28] = [
         ("kind = \"category\"", "kind = category", "kind = category", &["string"]),
         ("kind = \"category\"", "kind = \"colour\"", "kind = \"colour\"", &["colour", "integer"]),
         (
@@ -267,7 +268,7 @@ fn bad_files_are_explained_by_line() {
             "sum = [\"revenue_q1\", \"revenue_q2\", ",
             "sum = [\"income\", ",
             "sum = [\"income\"",
-            &["income", "revenue_q1"],
+            &["income", "sector"],
         ),
         ("\"aviation\", ", "\"aviation\", \"aviation\", ", "\"aviation\"", &["twice"]),
         ("\"Ashford\", ", "\"Ashford West\", ", "\"West\"", &["West", "Ashford West", "differ"]),
@@ -278,6 +279,7 @@ fn bad_files_are_explained_by_line() {
             &["stands inside"],
         ),
         ("\"Amber\", ", "\"amber\", ", "\"amber\"", &["amber", "capitalised"]),
+        ("example = \"57\"", "example = \"570\"", "example = \"570\"", &["outside"]),
         (
             "example = \"brewing\"",
             "example = \"banking\"",

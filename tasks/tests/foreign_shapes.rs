@@ -1,5 +1,7 @@
 //! The other published shapes: attempts of domains whose documents have no reader here, and bare texts.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on says so by panicking
+
 use lode_tasks::foreign::{
     botcoin::{
         self,

@@ -30,6 +30,7 @@ use crate::{
         CitationOutcome, CitationStatus, ComputeOutcome, ComputeStatus, EntityId, FactRef,
         RevisionOutcome, RevisionStatus, StepId, StepKind, Task,
     },
+    work,
 };
 
 /// What one step amounts to.
@@ -344,6 +345,9 @@ impl Ledger {
     }
 
     fn leaves<'l>(&'l self, entry: &Entry) -> impl Iterator<Item = &'l Entry> + use<'l> {
-        entry.rests.places().filter_map(|place| self.workings.entries.get(place))
+        entry.rests.places().filter_map(|place| {
+            work::count();
+            self.workings.entries.get(place)
+        })
     }
 }

@@ -1,6 +1,8 @@
 //! The fixed text of a trace sentence, matched at either end of a text: case is ignored, and a space
 //! stands for any run of blanks.
 
+use crate::work;
+
 /// Longest text of a slot, bytes.
 pub(super) const MAX_SLOT_BYTES: usize = 80;
 
@@ -29,6 +31,7 @@ pub(super) fn slot_end(rest: &str, from: usize, next: Option<&str>, last: bool) 
 /// How many bytes of `text` the literal takes at its beginning: case is ignored, a space stands for
 /// any run of blanks.
 pub(super) fn literal_at(text: &str, literal: &str) -> Option<usize> {
+    work::count();
     let bytes = text.as_bytes();
     let mut at = 0;
     for want in literal.bytes() {
@@ -49,6 +52,7 @@ pub(super) fn literal_at(text: &str, literal: &str) -> Option<usize> {
 
 /// As [`literal_at`], at the end of `text`: where the literal begins there.
 pub(super) fn literal_before(text: &str, literal: &str) -> Option<usize> {
+    work::count();
     let bytes = text.as_bytes();
     let mut at = bytes.len();
     for want in literal.bytes().rev() {
