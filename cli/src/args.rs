@@ -160,6 +160,10 @@ pub(crate) enum TaskCommand {
     /// `--gold`, `--traps` and `--witness` show what the key knows; together they show each part asked
     /// for. Exits with 1 where a search finds nothing. For a pager: `lode task show … | less -R`.
     Show(Box<ShowTask>),
+    /// Measure the task engine: rates, proofs by the text alone, guesses, cheating readers.
+    ///
+    /// Exits with 1 where a proof does not hold.
+    Bench(BenchTasks),
     /// Say what is wrong with domain files, line by line, and make tasks from those that are sound.
     ///
     /// Every finding on a line of its own: FILE:LINE, the place, what is wrong and what is expected.
@@ -181,6 +185,32 @@ pub(crate) enum TaskCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// `lode task bench`
+#[derive(Debug, Args)]
+pub(crate) struct BenchTasks {
+    /// Profiles, for example `nano,standard`.
+    #[arg(long, value_delimiter = ',', default_value = "nano,mini,standard")]
+    pub(crate) profile: Vec<String>,
+    /// Built-in domains; all of them when left out.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) domain: Vec<String>,
+    /// Seeds of each profile in each domain.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) first: u64,
+    /// Most guesses at one kind of constraint, in each profile and domain.
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) draws: u64,
+    /// Threads; rates are of one core however many there are.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) threads: usize,
+    /// The figures as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `lode task show`

@@ -32,7 +32,7 @@ mod solve;
 mod trap;
 mod trial;
 mod witness;
-mod words;
+pub(crate) mod words;
 mod world;
 
 use lode_proto::{id::Hash, task::TaskSpec};

@@ -1,5 +1,6 @@
 //! `lode task …`: one file a command. What they share is which task is meant.
 
+mod bench;
 mod grade;
 mod lint;
 mod new;
@@ -21,6 +22,7 @@ use lode_tasks::{
 
 use crate::args::TaskSelection;
 
+pub(crate) use bench::bench;
 pub(crate) use grade::grade;
 pub(crate) use lint::lint;
 pub(crate) use new::new;
