@@ -58,6 +58,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Task { command } => match command {
             TaskCommand::New { task, json } => cmd::task::new(&task, json),
             TaskCommand::Show(args) => cmd::task::show(&args),
+            TaskCommand::Own { command, show } => cmd::task::own(command, show),
             TaskCommand::Grade { task, completion, json } => {
                 cmd::task::grade(&task, &completion, json)
             }
