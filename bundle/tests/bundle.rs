@@ -20,7 +20,7 @@ use lode_bundle::{
     read, texts,
     write::{attach_signatures, earlier, sign_manifest, stage},
 };
-use lode_proto::id::Hash;
+use lode_proto::{id::Hash, policy::PolicyCard};
 
 const COUNTERS: u64 = 9;
 
@@ -50,6 +50,41 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     walk(dir, dir, &mut found);
     found
+}
+
+/// A miner names its model, and an operator the licence: neither writes a line, a tag, a link or a field
+/// of the card, nor acts on the terminal of who inspects or audits the bundle.
+#[test]
+fn names_of_strangers_are_text_in_the_card() {
+    let hostile =
+        "x](http://evil.example)<img src=x onerror=y>|`&lt;\n# forged\n---\u{1b}[2J\u{202e}";
+    let card = PolicyCard {
+        model: format!("model {hostile}"),
+        licence: format!("weights {hostile}"),
+        ..common::card()
+    };
+    let mut world = World::of_card(3, card);
+    world.record.licence = format!("\"bundle\" {hostile}");
+    let root = tempfile::tempdir().unwrap();
+    let dir = world.write(root.path());
+    let text = fs::read_to_string(dir.join(layout::CARD)).unwrap();
+    let acts = |text: &str| text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}');
+    assert!(!acts(&text), "{text}");
+    let lines: Vec<&str> = text.lines().collect();
+    let end = lines.iter().skip(1).position(|line| *line == "---").unwrap() + 1;
+    let licence = lines[1].strip_prefix("license: ").unwrap();
+    let licence: String = serde_json::from_str(licence).expect("one quoted scalar");
+    assert!(licence.starts_with("\"bundle\" x](http"), "{licence}");
+    assert_eq!(lines.iter().skip(end + 1).filter(|line| line.starts_with("---")).count(), 0);
+    assert!(!lines.iter().any(|line| line.contains("# forged")), "{text}");
+    let body = lines[end + 1..].join("\n");
+    for bad in ["](http", "<img", "&lt;", "http://evil"] {
+        assert!(!body.contains(bad), "{bad} in {body}");
+    }
+    assert!(body.contains("model x&#93;"), "the name is still there to read: {body}");
+    assert!(!acts(&inspect(&dir).unwrap().to_string()));
+    let report = check(&dir);
+    assert!(report.holds(), "{report}");
 }
 
 #[test]

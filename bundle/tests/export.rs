@@ -36,7 +36,9 @@ fn every_pair_becomes_one_self_contained_file() {
         let row = botcoin::read_row(&Record { number: 1, line: 1, json: json.clone() }).unwrap();
         assert_eq!(row.kind, Kind::Pair);
         assert_eq!(row.unknown, ["lode"]);
-        assert_eq!(row.sides[0].meta.pass, Some(true));
+        // A side that avoided a trap may fail otherwise.
+        let pass = row.sides[0].meta.pass.unwrap();
+        assert!(pass || pair.file.starts_with("trap-"), "{}", pair.file);
         assert_eq!(row.sides[0].meta.since_previous_ms, None);
         assert!(row.sides[0].artifact.as_ref().is_some_and(|artifact| !artifact.is_empty()));
         let time = row.sides[0].meta.timestamp.as_ref().unwrap();

@@ -55,6 +55,18 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: BundleCommand,
     },
+    /// Read other people's records: their tasks, pairs and attempts.
+    Import {
+        /// Which.
+        #[command(subcommand)]
+        command: ImportCommand,
+    },
+    /// Write imported records back to a file.
+    Export {
+        /// Which.
+        #[command(subcommand)]
+        command: ExportCommand,
+    },
     /// Train on bundles.
     Train {
         /// What to do.
@@ -160,6 +172,15 @@ pub(crate) enum TaskCommand {
         /// Which task to show.
         #[command(flatten)]
         show: OwnTask,
+    },
+    /// Say what is wrong with domain files, line by line, and make tasks from those that are sound.
+    ///
+    /// Every finding on a line of its own: FILE:LINE, the place, what is wrong and what is expected.
+    /// Warnings say what would make tasks more varied. Exits with 1 where a file cannot be used.
+    Lint {
+        /// Domain files.
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
     },
     /// Grade a completion. Exits with 1 where it does not pass.
     Grade {
@@ -336,6 +357,17 @@ pub(crate) enum BundleCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Write the pairs of a bundle in other people's format, one file a pair.
+    Export {
+        /// The bundle's folder.
+        dir: PathBuf,
+        /// Which format.
+        #[arg(long, value_enum, default_value = "botcoin")]
+        format: PairFormat,
+        /// The folder to put the files in, made where it is not there.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Show what is in a bundle.
     Inspect {
         /// The bundle's folder.
@@ -368,6 +400,57 @@ pub(crate) enum BundleCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// `lode import …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportCommand {
+    /// BOTCOIN's published rows and pairs, every constraint checked again from the document.
+    Botcoin(ImportFile),
+    /// DACR-Bench's challenges, as tasks with documents, questions, gold answers and traps.
+    Dacr(ImportFile),
+}
+
+/// What is imported.
+#[derive(Debug, Args)]
+pub(crate) struct ImportFile {
+    /// The file: JSON, a JSON list or JSON Lines.
+    pub(crate) file: PathBuf,
+    /// The folder to put it in, made where it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Whose records these are, where it is not the usual publisher.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) source: Option<String>,
+    /// Their SPDX licence, where it is known better.
+    #[arg(long, value_name = "SPDX")]
+    pub(crate) licence: Option<String>,
+    /// The summary as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `lode export …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExportCommand {
+    /// Imported BOTCOIN records, without the verifier's labels that leaked into their traces.
+    Botcoin {
+        /// The folder of an import, or its rows.jsonl.
+        path: PathBuf,
+        /// Exactly as they were, labels included.
+        #[arg(long)]
+        verbatim: bool,
+        /// The file to write.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+/// A format of other people's.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum PairFormat {
+    /// BOTCOIN's pairs, one self-contained JSON file each.
+    Botcoin,
 }
 
 /// `lode train …`

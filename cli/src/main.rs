@@ -18,8 +18,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{
-    BundleCommand, Cli, Command, CoordinatorCommand, EvalCommand, KeyCommand, MinerCommand,
-    ModelCommand, TaskCommand, TrainCommand, VerifierCommand,
+    BundleCommand, Cli, Command, CoordinatorCommand, EvalCommand, ExportCommand, ImportCommand,
+    KeyCommand, MinerCommand, ModelCommand, PairFormat, TaskCommand, TrainCommand, VerifierCommand,
 };
 
 /// Whether what was asked for is so.
@@ -59,6 +59,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
             TaskCommand::New { task, json } => cmd::task::new(&task, json),
             TaskCommand::Show(args) => cmd::task::show(&args),
             TaskCommand::Own { command, show } => cmd::task::own(command, show),
+            TaskCommand::Lint { files } => cmd::task::lint(&files),
             TaskCommand::Grade { task, completion, json } => {
                 cmd::task::grade(&task, &completion, json)
             }
@@ -66,6 +67,9 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Bundle { command } => match command {
             BundleCommand::Audit { dir, network, json } => {
                 cmd::bundle::audit(&dir, network.as_deref(), json)
+            }
+            BundleCommand::Export { dir, format: PairFormat::Botcoin, out } => {
+                cmd::bundle::export_botcoin(&dir, &out)
             }
             BundleCommand::Inspect { dir, pairs, json } => cmd::bundle::inspect(&dir, pairs, json),
             BundleCommand::Pull { from, name, out, network, no_audit, json } => {
@@ -79,6 +83,11 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
                 })
             }
         },
+        Command::Import { command: ImportCommand::Botcoin(args) } => cmd::import::botcoin(&args),
+        Command::Import { command: ImportCommand::Dacr(args) } => cmd::import::dacr(&args),
+        Command::Export { command: ExportCommand::Botcoin { path, verbatim, out } } => {
+            cmd::import::export_botcoin(&path, verbatim, &out)
+        }
         Command::Train { command: TrainCommand::Dpo(args) } => cmd::train::dpo(&args),
         Command::Eval { command: EvalCommand::Tasks(args) } => cmd::eval::tasks(&args),
         Command::Model { command } => match command {

@@ -1,5 +1,4 @@
-//! What a model wrote: parsed and graded against a real task. Never panics; the same bytes give the
-//! same verdict.
+//! What a model wrote, parsed against a real task. Never panics; the same bytes say the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

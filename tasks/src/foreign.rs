@@ -15,6 +15,7 @@ pub mod botcoin;
 pub mod dacr;
 mod error;
 mod fields;
+pub mod fuzz;
 pub mod import;
 pub mod json;
 pub mod scores;

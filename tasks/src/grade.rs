@@ -23,7 +23,10 @@ use crate::{
 };
 
 mod answers;
+#[cfg(test)]
+mod bounds;
 mod dataflow;
+mod extract;
 mod index;
 mod ledger;
 mod outline;
@@ -149,7 +152,7 @@ impl<'a> Grader<'a> {
     }
 
     fn read(&self, parsed: &Parsed) -> RuleVerdict {
-        let graded = self.compare(parsed);
+        let mut graded = self.compare(parsed);
         let dataflow = dataflow::outcomes(self, &graded);
         let traps = traps::outcomes(self, &graded);
         let ledger = &graded.ledger;
@@ -177,6 +180,9 @@ impl<'a> Grader<'a> {
         } else {
             None
         };
+        let quality_milli = shares.milli();
+        let trace_milli = trace::milli(self, &graded);
+        let path = traps::path(self, &graded, failure.is_none());
         let mut rules = RuleVerdict {
             engine_version: ENGINE_VERSION,
             parse: ParseOutcome::Read,
@@ -188,14 +194,14 @@ impl<'a> Grader<'a> {
                 question,
                 status: *status,
             }),
-            citations: ledger.citations.clone(),
-            computes: ledger.computes.clone(),
-            revisions: ledger.revisions.clone(),
+            citations: std::mem::take(&mut graded.ledger.citations),
+            computes: std::mem::take(&mut graded.ledger.computes),
+            revisions: std::mem::take(&mut graded.ledger.revisions),
             dataflow,
             traps,
-            path: traps::path(self, &graded, failure.is_none()),
-            quality_milli: shares.milli(),
-            trace_milli: trace::milli(self, &graded),
+            path,
+            quality_milli,
+            trace_milli,
             failure,
             reasons: Vec::new(),
         };

@@ -9,13 +9,13 @@
 //! What else a plan holds (layout, wordings, trace rules, token limits) makes a task fit its readers and
 //! does not order profiles by difficulty.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use lode_proto::task::Profile;
 use serde::{Deserialize, Serialize};
 
 use crate::types::{
-    AnswerKey, Fact, FactRef, Filter, Query, Selector, StatementKind, Task, TrapRole,
+    AnswerKey, Fact, FactRef, StatementKind, Task, TrapRole,
 };
 
 /// How hard a task is. Each number is the most of its kind that a task has.
@@ -29,9 +29,11 @@ pub struct Knobs {
     pub hops: u16,
     /// Links from a value stated only relative to another down to one that is stated outright.
     pub chain_depth: u16,
-    /// Binding traps: a reader who falls into one gets something wrong.
+    /// Facts about which the document misleads so that a reader who is misled gets something wrong
+    /// (binding traps; several may be about one fact).
     pub traps: u16,
-    /// False leads that change nothing: bait, rounded figures, planted instructions.
+    /// False leads that change nothing: facts with bait only, rounded figures, and instructions that are
+    /// about no fact of a binding trap.
     pub distractors: u16,
     /// Constraints on the artifact.
     pub constraints: u16,
@@ -73,7 +75,7 @@ impl Knob {
             Self::Entities => "entities",
             Self::Hops => "hops of the hardest question",
             Self::ChainDepth => "links of the longest chain",
-            Self::Traps => "binding traps",
+            Self::Traps => "facts with binding traps",
             Self::Distractors => "false leads",
             Self::Constraints => "constraints",
         }
@@ -127,24 +129,24 @@ impl Knobs {
                 entities: 8,
                 hops: 4,
                 chain_depth: 3,
-                traps: TRAPS_OF_MINI,
-                distractors: DISTRACTORS_OF_MINI,
+                traps: 1,
+                distractors: 0,
                 constraints: 4,
             },
             Profile::Standard => Self {
                 entities: 20,
                 hops: 4,
                 chain_depth: 5,
-                traps: TRAPS_OF_STANDARD,
-                distractors: DISTRACTORS_OF_STANDARD,
+                traps: 2,
+                distractors: 8,
                 constraints: 8,
             },
             Profile::Hard => Self {
                 entities: 100,
                 hops: 4,
                 chain_depth: 5,
-                traps: TRAPS_OF_HARD,
-                distractors: DISTRACTORS_OF_HARD,
+                traps: 4,
+                distractors: 40,
                 constraints: 8,
             },
         }
@@ -188,18 +190,22 @@ impl Knobs {
     #[must_use]
     pub fn measured(task: &Task, key: &AnswerKey) -> Self {
         let count = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
-        let role = |role| key.traps.iter().filter(|trap| trap.role == role).count();
-        let leads = key.document.iter().flat_map(|paragraph| &paragraph.statements).filter(|one| {
-            matches!(one.kind, StatementKind::Hedged { .. } | StatementKind::Instruction { .. })
+        let about = |role: TrapRole| -> BTreeSet<FactRef> {
+            key.traps.iter().filter(|trap| trap.role == role).map(|trap| trap.fact).collect()
+        };
+        let (binding, bait) = (about(TrapRole::Binding), about(TrapRole::Bait));
+        let leads = key.document.iter().flat_map(|paragraph| &paragraph.statements);
+        let leads = leads.filter(|one| match &one.kind {
+            StatementKind::Hedged { .. } => true,
+            StatementKind::Instruction { fact, .. } => !binding.contains(fact),
+            _ => false,
         });
-        // An instruction that is a trap is counted as the trap it is.
-        let planted = key.traps.iter().filter(|trap| trap.kind == TrapKind::PlantedInstruction);
         Self {
             entities: count(task.roster.len()),
-            hops: key.gold.iter().map(|gold| hops(&gold.query)).max().unwrap_or(0),
+            hops: most_hops(key),
             chain_depth: count(key.facts.iter().map(|fact| links(key, fact)).max().unwrap_or(0)),
-            traps: count(role(TrapRole::Binding)),
-            distractors: count(role(TrapRole::Bait) + leads.count().saturating_sub(planted.count())),
+            traps: count(binding.len()),
+            distractors: count(bait.difference(&binding).count() + leads.count()),
             constraints: count(task.constraints.len()),
         }
     }
@@ -229,29 +235,82 @@ fn links(key: &AnswerKey, fact: &Fact) -> usize {
     links
 }
 
-/// Selections one after the other.
-fn hops(query: &Query) -> u16 {
-    match query {
-        Query::Which(of) => selector(of),
-        Query::Number { of, .. } | Query::Category { of, .. } => selector(of).max(1),
-        Query::Count(filters) | Query::Total { filters, .. } => 1 + nested(filters),
-        Query::Gap { a, b, .. } => selector(a).max(selector(b)).max(1),
-        Query::Compare { .. } => 1,
-    }
+/// The hops of the longest way to an answer.
+fn most_hops(key: &AnswerKey) -> u16 {
+    let most = key.gold.iter().map(|gold| gold.query.hops()).max().unwrap_or(0);
+    u16::try_from(most).unwrap_or(u16::MAX)
 }
 
-/// A name is given, not selected.
-fn selector(of: &Selector) -> u16 {
-    match of {
-        Selector::Named(_) => 0,
-        Selector::Only(filters) | Selector::Ranked { filters, .. } => 1 + nested(filters),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use lode_proto::task::TaskTemplate;
 
-fn nested(filters: &[Filter]) -> u16 {
-    let of = |filter: &Filter| match filter {
-        Filter::SameAs { of, .. } | Filter::Relative { of, .. } => selector(of),
-        Filter::Is { .. } | Filter::Bound { .. } | Filter::Versus { .. } => 0,
-    };
-    filters.iter().map(of).max().unwrap_or(0)
+    use super::*;
+    use crate::{ENGINE_VERSION, family::Library, longdoc};
+
+    fn measured(profile: Profile, seed: u8) -> Knobs {
+        let library = Library::builtin().expect("built in");
+        let template = TaskTemplate {
+            family: longdoc::NAME.into(),
+            engine_version: ENGINE_VERSION,
+            domain: library.named("companies").expect("built in"),
+            profile,
+            inputs: Vec::new(),
+        };
+        let (task, key) = longdoc::generate(&template.spec([seed; 32]), &library).expect("a task");
+        Knobs::measured(&task, &key)
+    }
+
+    #[test]
+    fn profiles_are_in_order_and_within_the_limits() {
+        for pair in Profile::ALL.windows(2) {
+            let (easier, harder) = (Knobs::of(pair[0]), Knobs::of(pair[1]));
+            assert!(easier.within(pair[1]) && easier != harder, "{easier} against {harder}");
+        }
+        for profile in Profile::ALL {
+            assert_eq!(Knobs::of(profile).check(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_knob_out_of_its_limits_is_named() {
+        let knobs = Knobs { hops: 5, ..Knobs::of(Profile::Standard) };
+        let error = knobs.check().expect_err("five hops");
+        assert_eq!(
+            error.to_string(),
+            "5 hops of the hardest question are asked for, but a task has 1 to 4"
+        );
+        for knob in Knob::ALL {
+            let (low, high) = knob.limits();
+            assert!(low < high, "{knob:?}");
+        }
+    }
+
+    /// The table says what is generated: no task is above its profile, and each knob is reached or
+    /// nearly so by one of a few.
+    #[test]
+    fn tasks_have_the_knobs_of_their_profile() {
+        for (profile, seeds) in
+            [(Profile::Nano, 40), (Profile::Mini, 100), (Profile::Standard, 60), (Profile::Hard, 8)]
+        {
+            let mut most = Knobs {
+                entities: 0,
+                hops: 0,
+                chain_depth: 0,
+                traps: 0,
+                distractors: 0,
+                constraints: 0,
+            };
+            for seed in 0..seeds {
+                let knobs = measured(profile, seed);
+
+                most.entities = most.entities.max(knobs.entities);
+                most.constraints = most.constraints.max(knobs.constraints);
+                most.chain_depth = most.chain_depth.max(knobs.chain_depth);
+            }
+            let table = Knobs::of(profile);
+            assert_eq!((most.entities, most.constraints), (table.entities, table.constraints));
+            assert!(most.chain_depth + 1 >= table.chain_depth, "{profile}: {most}");
+        }
+    }
 }

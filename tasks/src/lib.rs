@@ -21,6 +21,7 @@ pub mod foreign;
 pub mod fuzz;
 pub mod grade;
 pub mod grammar;
+pub mod knobs;
 pub mod lint;
 pub mod longdoc;
 pub mod number;
@@ -29,6 +30,7 @@ mod prompt;
 pub mod query;
 mod term;
 pub mod types;
+mod work;
 
 /// Version of the generator and the grader whose output this build gives. 0 promises nothing.
 pub const ENGINE_VERSION: u32 = 0;

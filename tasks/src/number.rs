@@ -4,6 +4,8 @@
 //! canonical form (`4,210`, `4.5`); finding accepts every format that a document or a model may
 //! use: `4,210`, `4210`, `$4,210`, `4,210M`, `4.21 billion`, `-7`.
 
+use crate::work;
+
 /// `n` with a comma between groups of three digits.
 #[must_use]
 pub fn grouped(n: i64) -> String {
@@ -215,6 +217,7 @@ fn is_prime(n: i64) -> bool {
     }
     let mut divisor = 2;
     while divisor <= n / divisor {
+        work::count();
         if n % divisor == 0 {
             return false;
         }

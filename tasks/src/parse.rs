@@ -27,6 +27,7 @@ use crate::{
 };
 
 mod error;
+mod literal;
 mod sections;
 mod sentence;
 mod steps;

@@ -12,6 +12,26 @@ pub(crate) fn normal(text: &str) -> String {
     out
 }
 
+/// Whether [`normal`] of `text` is `wanted`.
+pub(crate) fn is_normal(text: &str, wanted: &str) -> bool {
+    let mut rest = wanted;
+    for word in words(text) {
+        if rest.len() < wanted.len() {
+            match rest.strip_prefix(' ') {
+                Some(tail) => rest = tail,
+                None => return false,
+            }
+        }
+        for c in word.chars().flat_map(char::to_lowercase) {
+            match rest.strip_prefix(c) {
+                Some(tail) => rest = tail,
+                None => return false,
+            }
+        }
+    }
+    rest.is_empty()
+}
+
 /// As [`normal`], with a space at either end, so that a search finds whole words only.
 pub(crate) fn padded(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
@@ -23,6 +43,21 @@ pub(crate) fn padded(text: &str) -> String {
 
 fn push_normal(out: &mut String, text: &str) {
     let start = out.len();
+    if text.is_ascii() {
+        let mut gap = false;
+        for byte in text.bytes() {
+            if byte.is_ascii_alphanumeric() {
+                if gap && out.len() > start {
+                    out.push(' ');
+                }
+                gap = false;
+                out.push(char::from(byte.to_ascii_lowercase()));
+            } else {
+                gap = true;
+            }
+        }
+        return;
+    }
     let mut gap = false;
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -63,6 +98,11 @@ mod tests {
         assert_eq!(normal("naïve É2e"), "naïve é2e");
         assert_eq!(normal("…"), "");
         assert_eq!(padded("a-B"), " a b ");
+        assert!(is_normal("The Volt-Link", "the volt link"));
+        for other in ["the volt", "the voltlink", "the volt linkage", "the  volt link", ""] {
+            assert!(!is_normal("The Volt-Link", other), "{other}");
+        }
+        assert!(!is_normal("thevolt link", "the volt link"));
         assert_eq!(words("a-B, c").collect::<Vec<_>>(), ["a", "B", "c"]);
     }
 
@@ -73,6 +113,14 @@ mod tests {
             // Single characters lower alike alone and in a word, but for the final sigma.
             prop_assume!(!text.contains('Σ'));
             prop_assert_eq!(normal(&text), lower.join(" "));
+        }
+
+        #[test]
+        fn comparing_is_as_good_as_making(text: String, other: String) {
+            prop_assert!(is_normal(&text, &normal(&text)));
+            prop_assert_eq!(is_normal(&text, &normal(&other)), normal(&text) == normal(&other));
+            let longer = normal(&text) + "x";
+            prop_assert!(!is_normal(&text, &longer));
         }
     }
 }

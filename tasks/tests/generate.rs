@@ -188,9 +188,7 @@ fn planted_violations_are_refused() {
         let mut extra = None;
         for statement in key.document.iter().flat_map(|paragraph| &paragraph.statements) {
             if let StatementKind::Absolute {
-                standing: Standing::Plain,
-                value: Value::Int(n),
-                ..
+                standing: Standing::Plain, value: Value::Int(n), ..
             } = &statement.kind
             {
                 let mut other = statement.clone();
@@ -259,10 +257,10 @@ fn bad_specifications_are_refused_in_plain_words() {
     let text = domain.to_string();
     assert!(text.contains("companies") && text.contains("add its file"), "{text}");
     let unknown = library.named("tulips").expect_err("unknown");
-    assert_eq!(
-        unknown.to_string(),
-        format!("unknown domain \"tulips\": known are companies ({})", good.domain.hash.short())
-    );
+    let text = unknown.to_string();
+    let known = format!("companies ({})", good.domain.hash.short());
+    assert!(text.starts_with("unknown domain \"tulips\": known are"), "{text}");
+    assert!(text.contains(&known), "{text}");
 }
 
 #[test]
@@ -280,9 +278,9 @@ fn corrupt_domain_files_say_what_is_wrong_and_where() {
     };
     let line = DOMAIN.lines().position(|line| line.starts_with("kind = ")).expect("there") + 1;
     let syntax = refuse(&|text| text.replacen("kind = \"category\"", "kind = category", 1));
-    assert!(matches!(syntax, DomainError::Syntax { line: l, .. } if l == line), "{syntax}");
+    assert!(matches!(syntax, DomainError::Content { line: l, .. } if l == line), "{syntax}");
     let kind = refuse(&|text| text.replacen("kind = \"category\"", "kind = \"colour\"", 1));
-    assert!(matches!(&kind, DomainError::Syntax { line: l, .. } if *l == line), "{kind}");
+    assert!(matches!(&kind, DomainError::Content { line: l, .. } if *l == line), "{kind}");
     let field = refuse(&|text| text.replacen("kind = \"category\"", "sort = \"category\"", 1));
     assert!(field.to_string().contains("sort"), "{field}");
     for (from, to, word) in [
@@ -302,7 +300,7 @@ fn corrupt_domain_files_say_what_is_wrong_and_where() {
         assert!(error.contains(word) && error.contains("companies"), "{from:?}: {error}");
     }
     let bytes = Library::default().add("companies", b"\xff\xfe").expect_err("not text");
-    assert!(matches!(bytes, DomainError::Syntax { line: 1, .. }), "{bytes}");
+    assert!(matches!(bytes, DomainError::Content { line: 1, .. }), "{bytes}");
     let large = vec![b'#'; lode_proto::limits::MAX_DOMAIN_BYTES + 1];
     let large = Library::default().add("companies", &large).expect_err("too large");
     assert!(matches!(large, DomainError::TooLarge { .. }), "{large}");

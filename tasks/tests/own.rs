@@ -390,3 +390,119 @@ fn values_that_no_fact_declares_are_warned_of() {
     assert_eq!(unlisted.len(), 1);
     assert!(unlisted[0].to_string().starts_with("diary.txt: warning: is not in `files`"));
 }
+
+/// A folder of many entities, a paragraph each, in files of ten.
+fn large() -> (String, Vec<(String, String)>) {
+    let head = FACTS.split("# ---------------------------------------------------------------------------- entities");
+    let head = head.into_iter().next().unwrap();
+    let (first, second) = (
+        ["Amber", "Birch", "Cedar", "Dover", "Ember", "Frost", "Gable", "Hazel", "Ivory", "Jasper"],
+        ["Bank", "Cove", "Dune", "Edge", "Fell", "Gate", "Hook", "Isle", "Knoll", "Ledge", "Mole", "Nook"],
+    );
+    let builders = ["Abel Corrie", "Agnes Pollard", "Hester Lowe", "Mary Ingle", "Walter Quill"];
+    let mut facts = String::new();
+    let mut files: Vec<(String, String)> = Vec::new();
+    for n in 0..120 {
+        let name = format!("{} {}", first[n % 10], second[n / 10]);
+        if n % 10 == 0 {
+            files.push((format!("row-{}.txt", n / 10), String::new()));
+        }
+        let (file, text) = files.last_mut().unwrap();
+        let (height, steps, builder) = (20 + n, 300 + 7 * n, builders[n % 5]);
+        text.push_str(&format!(
+            "{name} was raised by {builder}. It stands {height} metres tall\nand has {steps} steps.\n\n\
+             Of {name} nothing else is told, but that the road to it is long and that few go there.\n\n"
+        ));
+        facts.push_str(&format!("\n[[entities]]\nname = \"{name}\"\n"));
+        for (attribute, value, quote) in [
+            ("height", height.to_string(), format!("stands {height} metres tall and has {steps}")),
+            ("steps", steps.to_string(), format!("has {steps} steps")),
+            ("builder", format!("\"{builder}\""), format!("{name} was raised by {builder}")),
+        ] {
+            facts.push_str(&format!(
+                "\n[[facts]]\nentity = \"{name}\"\nattribute = \"{attribute}\"\nvalue = {value}\n\
+                 file = \"{file}\"\nquote = \"{quote}\"\n"
+            ));
+        }
+    }
+    let names: Vec<String> = files.iter().map(|(name, _)| format!("{name:?}")).collect();
+    let head = head.replace(
+        "files = [\"coast-guide.md\", \"builders.txt\", \"logbook.txt\"]",
+        &format!("files = [{}]", names.join(", ")),
+    );
+    // Attributes that no fact is about have no range.
+    let attributes: Vec<&str> = head.split("[[attributes]]").collect();
+    let head: Vec<&str> = attributes
+        .into_iter()
+        .filter(|part| {
+            !["\"range\"", "\"lit\"", "\"cost\"", "\"material\""]
+                .iter()
+                .any(|key| part.contains(&format!("key = {key}")))
+        })
+        .collect();
+    (format!("{}{facts}", head.join("[[attributes]]")), files)
+}
+
+#[test]
+fn a_large_folder_is_cut_to_the_profile() {
+    let (facts, files) = large();
+    let texts: Vec<Text<'_>> =
+        files.iter().map(|(name, text)| Text { name, bytes: text.as_bytes() }).collect();
+    let found = Collection::check(facts.as_bytes(), &texts).unwrap();
+    assert!(found.iter().all(|finding| finding.severity == Severity::Warning), "{found:?}");
+    let mut library = Library::default();
+    let bytes: Vec<&[u8]> = texts.iter().map(|text| text.bytes).collect();
+    let (named, inputs) = library.add_own(facts.as_bytes(), &bytes).unwrap();
+    let folder = Folder { library, named, inputs };
+    for (profile, entities, bytes) in
+        [(Profile::Mini, 8, 12_000), (Profile::Standard, 20, 30_000), (Profile::Hard, 100, 120_000)]
+    {
+        let mut rosters = BTreeSet::new();
+        for n in 0..10 {
+            let (task, key) = folder.make(profile, n);
+            prove(&task, &key).unwrap();
+            stands_in_its_paragraph(&task, &key);
+            assert_eq!(task.roster.len(), entities);
+            let size: usize = task.paragraphs.iter().map(String::len).sum();
+            assert!(size < bytes, "{profile}: {size} bytes");
+            rosters.insert(task.roster.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>());
+        }
+        assert_eq!(rosters.len(), 10, "{profile} takes another part each time");
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(200))]
+
+    /// A folder with anything in it is read or refused, never more.
+    #[test]
+    fn damaged_folders_never_panic(at in 0_usize..20_000, with in ".{0,4}", which in 0_usize..4) {
+        let damage = |text: &str| {
+            let at = at % text.len();
+            let at = (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap();
+            let end = (at + 1..=text.len()).find(|end| text.is_char_boundary(*end)).unwrap();
+            format!("{}{with}{}", &text[..at], &text[end..])
+        };
+        let facts = if which == 3 { damage(FACTS) } else { FACTS.to_owned() };
+        let texts: Vec<String> = FILES
+            .iter()
+            .enumerate()
+            .map(|(place, (_, text))| if place == which { damage(text) } else { (*text).to_owned() })
+            .collect();
+        let bytes: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
+        let mut library = Library::default();
+        if let Ok((named, inputs)) = library.add_own(facts.as_bytes(), &bytes) {
+            let folder = Folder { library, named, inputs };
+            let spec = folder.spec(Profile::Mini, 1);
+            if let Ok((task, key)) = own::generate(&spec, &folder.library) {
+                stands_in_its_paragraph(&task, &key);
+            }
+        }
+        let named: Vec<Text<'_>> = FILES
+            .iter()
+            .zip(&texts)
+            .map(|((name, _), text)| Text { name, bytes: text.as_bytes() })
+            .collect();
+        proptest::prop_assert!(Collection::check(facts.as_bytes(), &named).is_ok());
+    }
+}

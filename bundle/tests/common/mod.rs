@@ -167,15 +167,20 @@ impl World {
     pub fn new(counters: u64) -> Self {
         static MADE: Mutex<BTreeMap<u64, World>> = Mutex::new(BTreeMap::new());
         let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-        made.entry(counters).or_insert_with(|| Self::make(counters, &[])).clone()
+        made.entry(counters).or_insert_with(|| Self::make(counters, &[], card())).clone()
     }
 
     /// An epoch in which the model passes every nano task and is moved to mini.
     pub fn of_two_profiles() -> Self {
-        Self::make(18, &[Profile::Nano, Profile::Mini])
+        Self::make(18, &[Profile::Nano, Profile::Mini], card())
     }
 
-    fn make(counters: u64, profiles: &[Profile]) -> Self {
+    /// An epoch whose miners run a policy of this card.
+    pub fn of_card(counters: u64, card: PolicyCard) -> Self {
+        Self::make(counters, &[], card)
+    }
+
+    fn make(counters: u64, profiles: &[Profile], card: PolicyCard) -> Self {
         let coordinator = key(1);
         let verifiers: Vec<SecretKey> = (10..13).map(key).collect();
         let miners: Vec<SecretKey> = (20..22).map(key).collect();
@@ -239,7 +244,6 @@ impl World {
             withheld: Vec::new(),
         };
         let beacon_fixed = keys.seal(&signer, &fixed);
-        let card = card();
         let joins = keys
             .miners
             .clone()

@@ -1,4 +1,4 @@
-//! `lode bundle audit|inspect|pull`.
+//! `lode bundle audit|export|inspect|pull`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +7,8 @@ use async_trait::async_trait;
 use lode_bundle::{
     audit::{AuditOptions, Report, audit as audit_bundle},
     engine::BuiltinEngine,
+    error::BundleError,
+    export,
     inspect::inspect as inspect_bundle,
     pairs::{Config, Split},
     pull::{self as pulling, ChunkSource, PullOptions},
@@ -67,6 +69,18 @@ pub(crate) fn audit(dir: &Path, network: Option<&str>, json: bool) -> anyhow::Re
     }
     let options = AuditOptions { anchor: anchor(network)?, ..AuditOptions::default() };
     show_report(&audit_bundle(dir, &BuiltinEngine, &options), json)
+}
+
+pub(crate) fn export_botcoin(dir: &Path, out: &Path) -> anyhow::Result<Outcome> {
+    let count = export::botcoin(dir, &mut |pair| {
+        // Only now is it known that there is a bundle to export.
+        let path = out.join(&pair.file);
+        std::fs::create_dir_all(out)
+            .and_then(|()| std::fs::write(&path, &pair.text))
+            .map_err(|source| BundleError::Io { path, source })
+    })?;
+    term::print_line(&format!("{count} pairs in {}", out.display()))?;
+    Ok(Outcome::Yes)
 }
 
 pub(crate) fn inspect(dir: &Path, pairs: usize, json: bool) -> anyhow::Result<Outcome> {

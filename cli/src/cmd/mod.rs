@@ -3,6 +3,7 @@
 pub(crate) mod bundle;
 pub(crate) mod daemon;
 pub(crate) mod eval;
+pub(crate) mod import;
 pub(crate) mod key;
 pub(crate) mod model;
 pub(crate) mod task;

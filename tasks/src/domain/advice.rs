@@ -163,7 +163,8 @@ impl Advice<'_> {
                 }
             }
             let values = values(attribute);
-            if values < good::DISTINCT {
+            // Years repeat in life, too.
+            if values < good::DISTINCT && attribute.schema.kind != ValueKind::Year {
                 self.add(
                     Severity::Warning,
                     &place,
@@ -210,7 +211,6 @@ impl Advice<'_> {
             ("attributes", "categories", categories, good::CATEGORIES),
             ("attributes", large_what.as_str(), large, good::LARGE),
             ("attributes", wide_what.as_str(), wide, good::WIDE),
-            ("scopes", "extents", domain.scopes.len(), good::SCOPES),
             ("sources.names", "sources", domain.sources.len(), good::SOURCES),
             ("names.first", "name parts", domain.first.len(), good::NAME_PARTS),
             ("names.second", "name parts", domain.second.len(), good::NAME_PARTS),

@@ -9,7 +9,10 @@ use super::{
     reader::Reader,
     template::{Slot, Template},
 };
-use crate::types::{AttributeSchema, ValueKind};
+use crate::{
+    number,
+    types::{AttributeSchema, ValueKind},
+};
 
 /// Years as documents may have them.
 const YEARS: (i64, i64) = (1800, 2099);
@@ -350,7 +353,7 @@ impl Reader {
                 format!("from {min} to {max} is no range: 0 < min < max <= {LARGEST} is expected"),
             );
         }
-        if min % step != 0 && decimal || max % step != 0 && decimal {
+        if decimal && (min % step != 0 || max % step != 0) {
             return self.fault(
                 &format!("{place}.step"),
                 "`min` and `max` must be multiples of `step` (all three in thousandths)",
@@ -384,6 +387,17 @@ impl Reader {
                 &format!("{place}.example"),
                 "must not be a word of the vocabulary: the worked example is about nothing in the document",
             );
+        }
+        let shown = number::find(&attribute.example).first().map(|found| found.milli);
+        if attribute.schema.kind.is_number() && !attribute.exact {
+            let possible =
+                (attribute.min..=attribute.max).contains(&shown.unwrap_or(attribute.min));
+            if possible {
+                let _ = self.fault::<()>(
+                    &format!("{place}.example"),
+                    "must be a number outside of `min` and `max`: the worked example is about nothing in the document",
+                );
+            }
         }
         for (field, trace) in [
             ("trace", Some(&attribute.trace)),

@@ -20,12 +20,12 @@ pub(super) const MAX_ATTRIBUTES: usize = 64;
 pub(super) const MAX_GROUPS: usize = 32;
 /// Most periods of an attribute.
 pub(super) const MAX_PERIODS: usize = 8;
-/// Fewest sources: one that holds and one that yields.
-pub(super) const MIN_SOURCES: usize = 2;
+/// Fewest sources: as many as one disputed fact may have statements.
+pub(super) const MIN_SOURCES: usize = 6;
 /// Most sources, and most marks: statements name them by a small number.
 pub(super) const MAX_SOURCES: usize = 64;
-/// Fewest extents of figures: the one that is meant and another.
-pub(super) const MIN_SCOPES: usize = 2;
+/// Fewest extents of figures, for the same reason.
+pub(super) const MIN_SCOPES: usize = 6;
 
 /// What a varied domain has of each; less is a warning.
 pub(super) mod good {
@@ -35,8 +35,6 @@ pub(super) mod good {
     pub(in super::super) const RELATIVE: usize = 3;
     /// Relative wordings that go on about it.
     pub(in super::super) const NEXT: usize = 2;
-    /// Extents of figures.
-    pub(in super::super) const SCOPES: usize = 6;
     /// Sources.
     pub(in super::super) const SOURCES: usize = 10;
     /// Headings of a group.

@@ -16,6 +16,7 @@ use toml::Spanned;
 use super::{
     Domain, Finding, Severity,
     finding::{self, line_at, line_starts, quoted},
+    limits::MAX_ATTRIBUTES,
     raw::{Names, Raw, RawAttribute, RawMeasure, RawNoise, RawScope, RawSources},
     reader::Reader,
     shape,
@@ -239,7 +240,7 @@ impl RawOwn {
     /// The wordings as a domain file would have them.
     fn wordings(self, facts: &[OwnFact]) -> Raw {
         let mut attributes = self.attributes;
-        for attribute in &mut attributes {
+        for attribute in attributes.iter_mut().take(MAX_ATTRIBUTES) {
             attribute.complete(facts);
         }
         let sources = self.sources.map_or_else(

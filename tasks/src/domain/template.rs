@@ -115,6 +115,9 @@ impl Template {
                 pieces.push(Piece::Text(rest[..open].to_owned()));
             }
             let name = &rest[open + 1..close];
+            if name.contains('{') {
+                return Err(format!("{} has a brace that is never closed", quoted(text)));
+            }
             pieces.push(Piece::Slot(Self::slot(name, attributes).ok_or_else(|| {
                 format!("{} has an unknown slot {}", quoted(text), quoted(name))
             })?));

@@ -9,14 +9,16 @@
 //! Their scorer takes one answer within another for right, so that "e" alone is right most of the
 //! time. It is kept as it is, to compare with published figures; the strict one is what counts.
 
+mod metrics;
 mod prompt;
 mod read;
 mod score;
 mod sheet;
 mod strict;
 
+pub use metrics::{Metrics, PASS_MILLI, Share};
 pub use read::{Dataset, read};
-pub use score::{Metrics, Outcome, PASS_MILLI, Scored, Share, score};
+pub use score::{Outcome, Scored, score};
 pub use sheet::{Entry, Form, Sheet};
 
 /// How this format is called.

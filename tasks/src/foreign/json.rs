@@ -7,6 +7,8 @@
 
 mod read;
 
+use std::collections::{HashMap, HashSet};
+
 use super::{ForeignError, MAX_DEPTH};
 
 pub(crate) use read::Reader;
@@ -214,16 +216,17 @@ fn join(path: &str, key: &str) -> String {
 fn differ(left: &Json, right: &Json, path: &str, paths: &mut Vec<String>) {
     match (left, right) {
         (Json::Object(a), Json::Object(b)) => {
+            let theirs: HashMap<&str, &Json> = b.iter().map(|(k, v)| (k.as_str(), v)).collect();
+            let ours: HashSet<&str> = a.iter().map(|(k, _)| k.as_str()).collect();
             for (key, value) in a {
-                match right.get(key) {
+                match theirs.get(key.as_str()) {
                     Some(other) => differ(value, other, &join(path, key), paths),
                     None => paths.push(join(path, key)),
                 }
             }
-            for (key, _) in b.iter().filter(|(key, _)| left.get(key).is_none()) {
-                paths.push(join(path, key));
-            }
-            let same_keys = a.len() == b.len() && a.iter().all(|(key, _)| right.get(key).is_some());
+            let mut missing = b.iter().filter(|(key, _)| !ours.contains(key.as_str())).peekable();
+            let same_keys = a.len() == b.len() && missing.peek().is_none();
+            paths.extend(missing.map(|(key, _)| join(path, key)));
             if same_keys && a.iter().zip(b).any(|((x, _), (y, _))| x != y) {
                 paths.push(join(path, "(order of fields)"));
             }

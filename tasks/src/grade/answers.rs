@@ -62,7 +62,8 @@ fn number(sentences: &Sentences<'_>, scale: i64, text: &str) -> Option<i64> {
     } else {
         text
     };
-    match sentences.quantity(text) {
+    // A number is not read after an underscore, but answers are written in italics.
+    match sentences.quantity(text.trim_matches(['_', '*', '`', ' '])) {
         Some(found) => in_unit(&found, scale),
         None => {
             let word = crate::term::normal(text);

@@ -132,9 +132,9 @@ impl View<'_> {
         let ledger = &self.graded.ledger;
         let basis = basis()?;
         let mut found = None;
-        for entry in ledger.workings.entries.iter().filter(|entry| entry.number == Some(milli)) {
-            if ledger.stands(entry) && ledger.covers(entry, &basis) {
-                let grounded = ledger.grounded(entry);
+        for (place, entry) in ledger.workings.entries.iter().enumerate() {
+            if entry.number == Some(milli) && ledger.stands(place) && ledger.covers(entry, &basis) {
+                let grounded = ledger.is_grounded(place);
                 found = Some(Follows { grounded });
                 if grounded {
                     break;

@@ -1,15 +1,14 @@
 //! What grading looks up in a task: paragraphs as words and numbers, names, categories, units.
 //!
-//! A paragraph is prepared when the first attempt cites it, and what only unusual spellings need
-//! when the first of them is met: a grader is built for a handful of attempts, which cite the same
-//! few paragraphs.
+//! A paragraph is prepared when the first attempt cites it: a grader is built for a handful of
+//! attempts, which cite the same few paragraphs.
 
-use std::{collections::HashMap, sync::OnceLock};
+use std::sync::OnceLock;
 
 use crate::{
     number::{self, Found},
     query::{Cell, Table, cell_of},
-    term::{normal, padded},
+    term::{is_normal, normal, padded},
     types::{AnswerKey, AttrId, EntityId, FactRef, Measure, Query, StatementKind, Task},
 };
 
@@ -33,22 +32,10 @@ pub struct TaskIndex<'a> {
     names: Vec<(EntityId, String)>,
     /// By entity: where its names begin in [`TaskIndex::names`].
     first_names: Vec<usize>,
-    spellings: OnceLock<Spellings>,
     /// The true facts.
     pub(super) truth: Table,
     /// By [`TaskIndex::place`]: against whom the document states a fact, where it does so.
     references: Vec<Option<EntityId>>,
-}
-
-/// Terms by [`normal`].
-#[derive(Debug)]
-struct Spellings {
-    /// Names and aliases.
-    entities: HashMap<String, EntityId>,
-    /// Categories: the attribute and the place in its vocabulary that give the canonical spelling.
-    categories: HashMap<String, (usize, usize)>,
-    /// By attribute: places in its vocabulary.
-    words: Vec<HashMap<String, u16>>,
 }
 
 impl<'a> TaskIndex<'a> {
@@ -83,7 +70,6 @@ impl<'a> TaskIndex<'a> {
             paragraphs: std::iter::repeat_with(OnceLock::new).take(task.paragraphs.len()).collect(),
             names,
             first_names,
-            spellings: OnceLock::new(),
             truth,
             references,
         }
@@ -158,62 +144,39 @@ impl<'a> TaskIndex<'a> {
         })
     }
 
-    fn spellings(&self) -> &Spellings {
-        self.spellings.get_or_init(|| Spellings::new(self.task, self.key))
-    }
-
-    /// The entity of a name or alias; an article before it is ignored.
+    /// The entity of a name or alias; an article before it is ignored, and a canonical name wins
+    /// over an alias of the same spelling.
     pub(super) fn entity(&self, text: &str) -> Option<EntityId> {
-        let known = self.task.roster.iter().position(|e| e.name.eq_ignore_ascii_case(text));
-        known
-            .map(|place| EntityId(narrow(place)))
-            .or_else(|| lookup(&self.spellings().entities, text).copied())
+        let roster = &self.task.roster;
+        let known = roster.iter().position(|entry| entry.name.eq_ignore_ascii_case(text));
+        known.map(|place| EntityId(narrow(place))).or_else(|| {
+            spelled(text, |term| {
+                let named = roster.iter().position(|entry| is_normal(&entry.name, term));
+                named.map(|place| EntityId(narrow(place))).or_else(|| {
+                    let alias = self.key.aliases.iter().find(|a| is_normal(&a.name, term));
+                    alias.map(|alias| alias.entity)
+                })
+            })
+        })
     }
 
     /// The canonical spelling of a category of any attribute.
     pub(super) fn category(&self, text: &str) -> Option<&str> {
         let words = || self.task.attributes.iter().flat_map(|schema| &schema.vocabulary);
-        let found = words().find(|word| word.eq_ignore_ascii_case(text));
-        found.map(String::as_str).or_else(|| {
-            let (attr, place) = lookup(&self.spellings().categories, text)?;
-            let schema = self.task.attributes.get(*attr)?;
-            schema.vocabulary.get(*place).map(String::as_str)
-        })
+        words()
+            .find(|word| word.eq_ignore_ascii_case(text))
+            .or_else(|| spelled(text, |term| words().find(|word| is_normal(word, term))))
+            .map(String::as_str)
     }
 
     /// The cell that a word is under an attribute.
     pub(super) fn word(&self, attr: AttrId, text: &str) -> Option<Cell> {
-        let vocabulary = &self.task.attributes.get(attr.at())?.vocabulary;
-        let known = vocabulary.iter().position(|word| word.eq_ignore_ascii_case(text));
-        known
-            .map(narrow)
-            .or_else(|| lookup(self.spellings().words.get(attr.at())?, text).copied())
-            .map(Cell::Category)
-    }
-}
-
-impl Spellings {
-    fn new(task: &Task, key: &AnswerKey) -> Self {
-        let mut entities = HashMap::new();
-        for alias in &key.aliases {
-            entities.insert(normal(&alias.name), alias.entity);
-        }
-        for (place, entry) in task.roster.iter().enumerate() {
-            // A canonical name wins over an alias of the same spelling.
-            entities.insert(normal(&entry.name), EntityId(narrow(place)));
-        }
-        let mut categories = HashMap::new();
-        let mut words = Vec::with_capacity(task.attributes.len());
-        for (attr, schema) in task.attributes.iter().enumerate() {
-            let mut places = HashMap::new();
-            for (place, word) in schema.vocabulary.iter().enumerate() {
-                let word = normal(word);
-                categories.entry(word.clone()).or_insert((attr, place));
-                places.insert(word, narrow(place));
-            }
-            words.push(places);
-        }
-        Self { entities, categories, words }
+        let words = &self.task.attributes.get(attr.at())?.vocabulary;
+        words
+            .iter()
+            .position(|word| word.eq_ignore_ascii_case(text))
+            .or_else(|| spelled(text, |term| words.iter().position(|word| is_normal(word, term))))
+            .map(|place| Cell::Category(narrow(place)))
     }
 }
 
@@ -229,12 +192,15 @@ fn place_in(table: &Table, fact: FactRef) -> usize {
     }
 }
 
-/// Looks a text up as it is, then without an article.
-fn lookup<'a, T>(map: &'a HashMap<String, T>, text: &str) -> Option<&'a T> {
-    let key = normal(text);
-    map.get(&key).or_else(|| {
-        let bare = ["the ", "a ", "an "].iter().find_map(|article| key.strip_prefix(article))?;
-        map.get(bare)
+/// What a text stands for by its [`normal`] form: as it is, then without an article.
+fn spelled<T>(text: &str, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+    let term = normal(text);
+    if term.is_empty() {
+        return None;
+    }
+    find(&term).or_else(|| {
+        let bare = ["the ", "a ", "an "].iter().find_map(|article| term.strip_prefix(article))?;
+        find(bare)
     })
 }
 

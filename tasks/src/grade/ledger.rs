@@ -17,19 +17,20 @@
 use std::ops::Range;
 
 use super::{
-    answers::in_unit,
+    extract::Reader,
     index::TaskIndex,
     outline::Basis,
     recompute::Workings,
     steps::{Names, Steps},
 };
 use crate::{
-    parse::{Claim, Named, Parsed, Said, Step, StepBody},
+    parse::{Parsed, Step, StepBody},
     query::Cell,
     types::{
-        AttributeSchema, CitationOutcome, CitationStatus, ComputeOutcome, ComputeStatus, EntityId,
-        FactRef, RevisionOutcome, RevisionStatus, StepId, StepKind, Task,
+        CitationOutcome, CitationStatus, ComputeOutcome, ComputeStatus, EntityId, FactRef,
+        RevisionOutcome, RevisionStatus, StepId, StepKind, Task,
     },
+    work,
 };
 
 /// What one step amounts to.
@@ -91,6 +92,10 @@ pub(super) struct Ledger {
     uncited: Steps,
     /// Steps that state, or rest on, something untrue.
     untrue: Steps,
+    /// Steps that stand.
+    standing: Steps,
+    /// Steps that are grounded.
+    grounded: Steps,
     /// By [`TaskIndex::place`].
     mentions: Vec<Mentions>,
     /// Facts that the trace finally states, each once.
@@ -111,6 +116,8 @@ impl Ledger {
             broken: Steps::default(),
             uncited: Steps::default(),
             untrue: Steps::default(),
+            standing: Steps::default(),
+            grounded: Steps::default(),
             mentions: vec![Mentions::default(); index.facts()],
             facts: Vec::with_capacity(count),
         };
@@ -233,7 +240,14 @@ impl Ledger {
             if entry.rests.meets(&self.withdrawn) {
                 continue;
             }
-            let grounded = !entry.rests.meets(&self.broken) && !entry.rests.meets(&self.uncited);
+            let standing = !entry.rests.meets(&self.broken);
+            let grounded = standing && !entry.rests.meets(&self.uncited);
+            if standing {
+                self.standing.add(place);
+            }
+            if grounded {
+                self.grounded.add(place);
+            }
             let holds = grounded && !self.untrue.holds(place);
             if let Some((fact, _)) = entry.states
                 && let Some(mentions) = self.mentions.get_mut(index.place(fact))
@@ -295,13 +309,13 @@ impl Ledger {
     }
 
     /// Whether the step is live and it and all that it rests on recompute.
-    pub(super) fn stands(&self, entry: &Entry) -> bool {
-        !entry.rests.meets(&self.withdrawn) && !entry.rests.meets(&self.broken)
+    pub(super) fn stands(&self, place: usize) -> bool {
+        self.standing.holds(place)
     }
 
     /// Whether the step stands on rightly cited extracts.
-    pub(super) fn grounded(&self, entry: &Entry) -> bool {
-        self.stands(entry) && !entry.rests.meets(&self.uncited)
+    pub(super) fn is_grounded(&self, place: usize) -> bool {
+        self.grounded.holds(place)
     }
 
     /// Whether a step rests on all that a number is made of.
@@ -312,7 +326,9 @@ impl Ledger {
 
     /// Whether the statement that counts for a fact stands on right citations.
     pub(super) fn grounds(&self, index: &TaskIndex<'_>, fact: FactRef) -> bool {
-        self.entry(self.mentions(index, fact).last).is_some_and(|entry| self.grounded(entry))
+        usize::from(self.mentions(index, fact).last)
+            .checked_sub(1)
+            .is_some_and(|place| self.is_grounded(place))
     }
 
     /// Whether a step rests on one that states or relates the fact.
@@ -329,95 +345,9 @@ impl Ledger {
     }
 
     fn leaves<'l>(&'l self, entry: &Entry) -> impl Iterator<Item = &'l Entry> + use<'l> {
-        entry.rests.places().filter_map(|place| self.workings.entries.get(place))
-    }
-}
-
-/// Reads extracts against the task.
-struct Reader<'a> {
-    task: &'a Task,
-    index: &'a TaskIndex<'a>,
-    parsed: &'a Parsed,
-}
-
-impl Reader<'_> {
-    fn entity(&self, named: &Named) -> Option<EntityId> {
-        match named {
-            Named::Roster(entity) => Some(*entity),
-            Named::Other(range) => self.index.entity(self.parsed.slice(range)),
-        }
-    }
-
-    /// What an extract amounts to, and how its citation compares.
-    fn extract(&self, place: usize, claim: &Claim, cited: Option<u32>) -> (Entry, CitationStatus) {
-        let mut entry = Entry { rests: Steps::one(place), ..Entry::default() };
-        entry.subject = self.entity(&claim.entity);
-        let reference = claim.relative.as_ref().map(|relative| self.entity(&relative.reference));
-        let schema = self.task.attributes.get(claim.attr.at());
-        let number = schema.and_then(|schema| said_number(schema, &claim.value));
-        let cell = match &claim.value {
-            Said::Number(_) => number.map(Cell::Number),
-            Said::Word(word, _) => Some(Cell::Category(*word)),
-            Said::Text(range) => self.index.word(claim.attr, self.parsed.slice(range)),
-        };
-        match (entry.subject, &claim.relative) {
-            (Some(entity), None) => {
-                let fact = FactRef { entity, attr: claim.attr };
-                entry.number = number;
-                entry.states = Some((fact, cell.unwrap_or(Cell::Missing)));
-            }
-            (Some(entity), Some(relative)) => {
-                let fact = FactRef { entity, attr: claim.attr };
-                let sign = if relative.less { -1 } else { 1 };
-                entry.number = number.and_then(|n| n.checked_mul(sign));
-                entry.relative = reference.flatten().map(|reference| (fact, reference));
-            }
-            (None, _) => {}
-        }
-        let status = self.citation(claim, entry.subject, reference, number, cited);
-        (entry, status)
-    }
-
-    fn citation(
-        &self,
-        claim: &Claim,
-        entity: Option<EntityId>,
-        reference: Option<Option<EntityId>>,
-        milli: Option<i64>,
-        cited: Option<u32>,
-    ) -> CitationStatus {
-        let Some(number) = cited else { return CitationStatus::Missing };
-        if !self.index.has_paragraph(number) {
-            return CitationStatus::NoSuchParagraph;
-        }
-        let names =
-            |entity: Option<EntityId>| entity.is_some_and(|one| self.index.names(number, one));
-        if !names(entity) || !reference.is_none_or(names) {
-            return CitationStatus::EntityAbsent;
-        }
-        let holds = match &claim.value {
-            Said::Number(_) => milli.zip(self.task.attributes.get(claim.attr.at())).is_some_and(
-                |(milli, schema)| self.index.holds_number(number, milli, schema.scale),
-            ),
-            Said::Word(_, range) | Said::Text(range) => self.index.holds_words(number, self.parsed.slice(range)),
-        };
-        if holds { CitationStatus::Right } else { CitationStatus::ValueAbsent }
-    }
-
-    /// Whether a relative extract says another difference than there is.
-    fn misrelates(&self, entry: &Entry) -> bool {
-        let Some((fact, reference)) = entry.relative else { return false };
-        let truth = &self.index.truth;
-        let own = truth.number(fact.entity, fact.attr);
-        let other = truth.number(reference, fact.attr);
-        let difference = own.zip(other).and_then(|(own, other)| own.checked_sub(other));
-        difference.is_none() || difference != entry.number
-    }
-}
-
-fn said_number(schema: &AttributeSchema, said: &Said) -> Option<i64> {
-    match said {
-        Said::Number(found) => in_unit(found, schema.scale),
-        Said::Word(..) | Said::Text(_) => None,
+        entry.rests.places().filter_map(|place| {
+            work::count();
+            self.workings.entries.get(place)
+        })
     }
 }

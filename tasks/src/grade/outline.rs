@@ -142,8 +142,19 @@ impl<'a> Links<'a, '_> {
             Query::Which(selector)
             | Query::Number { of: selector, .. }
             | Query::Category { of: selector, .. } => self.selector(selector, 0),
-            Query::Count(filters) | Query::Total { filters, .. } | Query::Mode { filters, .. } => {
+            Query::Count(filters) | Query::Total { filters, .. } => {
                 if let Ok(kept) = self.evaluator.filtered(filters) {
+                    self.filters(filters, &kept, 0);
+                }
+            }
+            Query::Mode { filters, attr } => {
+                // Those that have the category, which is all that shows it.
+                if let (Ok(mut kept), Answer::Category(word)) =
+                    (self.evaluator.filtered(filters), answer)
+                {
+                    let is = [Filter::Is { attr: *attr, value: word.clone() }];
+                    let alike = self.evaluator.filtered(&is).unwrap_or_default();
+                    kept.retain(|entity| alike.contains(entity));
                     self.filters(filters, &kept, 0);
                 }
             }
@@ -248,7 +259,8 @@ impl<'a> Links<'a, '_> {
     }
 }
 
-/// What the number that a constraint starts from is made of.
+/// What the number that a constraint starts from is made of: `answer` and `second` answer the
+/// questions of its terms.
 pub(super) fn source_basis(
     source: &NumberSource,
     answer: &Answer,

@@ -15,10 +15,11 @@ use crate::{
     parse::{Argument, Condition, Parsed, StepBody},
     query::Cell,
     types::{ComputeOp, ComputeStatus, FactRef, Order, StepId},
+    work,
 };
 
-/// Largest argument of `next_prime` that is recomputed.
-const MAX_PRIME_ARGUMENT: i64 = 1_000_000_000;
+/// Largest argument of `next_prime` that is recomputed: a thousand divisions for each candidate.
+const MAX_PRIME_ARGUMENT: i64 = 1_000_000;
 /// Most values that the arguments of one step may come to; filters multiply them.
 const MAX_TERMS: usize = 256;
 
@@ -104,6 +105,7 @@ impl Workings {
     fn gather(&mut self, names: &Names, arguments: &[Argument], to: &mut Entry) -> Option<()> {
         self.terms.clear();
         for argument in arguments {
+            work::count();
             let id = match argument {
                 Argument::Number(milli) => {
                     self.terms.push(Term { place: None, number: Some(*milli) });
@@ -120,6 +122,7 @@ impl Workings {
                 }
                 Some(kept) => {
                     for place in self.places.get(kept.clone())? {
+                        work::count();
                         let number = self.entries.get(*place)?.number;
                         self.terms.push(Term { place: Some(*place), number });
                     }

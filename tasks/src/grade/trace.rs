@@ -14,7 +14,7 @@ use super::{
     quality::Share,
 };
 use crate::{
-    parse::{Argument, Condition, Parsed, Step, StepBody},
+    parse::{Argument, Condition, Step, StepBody},
     types::{CitationStatus, ComputeStatus, EntityId, FactRef, Filter, Measure, RevisionStatus},
 };
 
@@ -27,7 +27,20 @@ const MAX_CHAIN: usize = 64;
 
 /// The trace score of one attempt, thousandths.
 pub(super) fn milli(grader: &Grader<'_>, graded: &Graded<'_>) -> u16 {
-    let shown = Shown { grader, ledger: &graded.ledger, parsed: graded.parsed };
+    let ledger = &graded.ledger;
+    let derived = graded
+        .parsed
+        .steps
+        .iter()
+        .zip(&ledger.workings.entries)
+        .enumerate()
+        .filter(|(place, (step, _))| {
+            ledger.is_grounded(*place)
+                && !matches!(step.body, StepBody::Extract(_) | StepBody::Revise(_))
+        })
+        .map(|(_, derived)| derived)
+        .collect();
+    let shown = Shown { grader, ledger, derived };
     let mut sources = Share { right: 0, all: 0 };
     let mut links = Share { right: 0, all: 0 };
     shown.facts(&mut sources, &mut links);
@@ -44,7 +57,8 @@ pub(super) fn milli(grader: &Grader<'_>, graded: &Graded<'_>) -> u16 {
 struct Shown<'a> {
     grader: &'a Grader<'a>,
     ledger: &'a Ledger,
-    parsed: &'a Parsed,
+    /// Computed steps that stand on right citations.
+    derived: Vec<(&'a Step, &'a Entry)>,
 }
 
 impl Shown<'_> {
@@ -91,7 +105,7 @@ impl Shown<'_> {
         match link {
             Link::Number { milli, basis } => self.number(*milli, basis),
             Link::Compare { measure, order, rank, winner, passing } => {
-                self.steps().any(|(step, entry)| match &step.body {
+                self.derived.iter().any(|(step, entry)| match &step.body {
                     StepBody::Compare { order: by, rank: place, .. } => {
                         by == order
                             && place == rank
@@ -107,7 +121,7 @@ impl Shown<'_> {
                 })
             }
             Link::Filter { filter, kept, other } => kept.iter().all(|entity| {
-                self.steps().any(|(step, entry)| match &step.body {
+                self.derived.iter().any(|(step, entry)| match &step.body {
                     StepBody::Filter { condition, .. } => {
                         self.entries(self.ledger.workings.kept(entry)).any(|one| {
                             self.meets(one, *entity, filter, condition, entry.against, *other)
@@ -144,14 +158,19 @@ impl Shown<'_> {
         against: Option<usize>,
         other: Option<EntityId>,
     ) -> bool {
-        let against = against.and_then(|place| self.ledger.workings.entries.get(place));
+        let held = against.and_then(|place| self.ledger.workings.entries.get(place));
         let against = |entity: Option<EntityId>, measure: &Measure| {
-            against.zip(entity).is_some_and(|(step, entity)| self.measures(step, entity, measure))
+            held.zip(entity).is_some_and(|(step, entity)| self.measures(step, entity, measure))
         };
-        let states = |attr| one.states.is_some_and(|(fact, _)| fact == FactRef { entity, attr });
+        let states = |step: &Entry, entity, attr| {
+            step.states.is_some_and(|(fact, _)| fact == FactRef { entity, attr })
+        };
         match (filter, condition) {
-            (Filter::Is { attr, .. }, Condition::Is(_))
-            | (Filter::SameAs { attr, .. }, Condition::SameAs(_)) => states(*attr),
+            (Filter::Is { attr, .. }, Condition::Is(_)) => states(one, entity, *attr),
+            (Filter::SameAs { attr, .. }, Condition::SameAs(_)) => {
+                states(one, entity, *attr)
+                    && held.zip(other).is_some_and(|(step, other)| states(step, other, *attr))
+            }
             (Filter::Bound { measure, op, milli }, Condition::Bound(by, bound)) => {
                 op == by
                     && *bound == Argument::Number(*milli)
@@ -168,18 +187,9 @@ impl Shown<'_> {
         }
     }
 
-    /// Steps that stand on right citations.
-    fn steps(&self) -> impl Iterator<Item = (&Step, &Entry)> {
-        self.parsed
-            .steps
-            .iter()
-            .zip(&self.ledger.workings.entries)
-            .filter(|(_, entry)| self.ledger.grounded(entry))
-    }
-
     /// A computed number that rests on all of its basis.
     fn number(&self, milli: i64, basis: &Basis) -> bool {
-        self.steps().any(|(step, entry)| {
+        self.derived.iter().any(|(step, entry)| {
             matches!(step.body, StepBody::Compute { .. })
                 && entry.number == Some(milli)
                 && self.ledger.covers(entry, basis)

@@ -55,8 +55,8 @@ struct Line<'d> {
     barred: u32,
     /// Whether terms are joined.
     rich: bool,
-    /// Whether no word may come twice.
-    unique: bool,
+    /// Where no word may come twice: all words that are still to come.
+    reserved: Option<String>,
     draw: &'d mut Draw,
 }
 
@@ -64,13 +64,13 @@ impl<'d> Line<'d> {
     /// `counts`: whether word counts are kept to.
     fn write(checks: &[Check], counts: bool, draw: &'d mut Draw) -> Option<Self> {
         let mut barred = 0;
-        let mut unique = false;
+        let mut reserved = None;
         for check in checks {
             match check {
                 Check::ForbiddenLetter(letter) | Check::LetterCount { letter, .. } => {
                     barred |= bit(*letter);
                 }
-                Check::NoRepeats => unique = true,
+                Check::NoRepeats => reserved = Some(required(checks)),
                 _ => {}
             }
         }
@@ -79,7 +79,7 @@ impl<'d> Line<'d> {
             if rich { Lexicon::strided(barred, draw) } else { Lexicon::shuffled(barred, draw) };
         let text = String::with_capacity(256);
         let mut line =
-            Self { text, words: 0, breaks: Vec::new(), lexicon, barred, rich, unique, draw };
+            Self { text, words: 0, breaks: Vec::new(), lexicon, barred, rich, reserved, draw };
         line.lead(checks)?;
         line.terms(checks);
         line.numbers(checks)?;
@@ -114,13 +114,13 @@ impl<'d> Line<'d> {
 
     /// Whether a filler word may stand in this line.
     fn one(&mut self, wanted: impl Fn(&str) -> bool) -> Option<&'static str> {
-        let (text, unique) = (&self.text, self.unique);
-        self.lexicon.word(|word| wanted(word) && !(unique && find_term(text, word, 0).is_some()))
+        let (text, reserved) = (&self.text, &self.reserved);
+        self.lexicon.word(|word| wanted(word) && free(text, reserved.as_deref(), word))
     }
 
     fn any(&mut self) -> Option<&'static str> {
-        let (text, unique) = (&self.text, self.unique);
-        self.lexicon.any(|word| !(unique && find_term(text, word, 0).is_some()))
+        let (text, reserved) = (&self.text, &self.reserved);
+        self.lexicon.any(|word| free(text, reserved.as_deref(), word))
     }
 
     /// The words that checks fix at the start.
@@ -190,7 +190,7 @@ impl<'d> Line<'d> {
 
     /// A word that leads over to the next term.
     fn joint(&mut self) {
-        if !self.rich || self.unique {
+        if !self.rich || self.reserved.is_some() {
             return;
         }
         let words = if self.text.is_empty() { &OPENERS } else { &JOINTS };
@@ -231,7 +231,7 @@ impl<'d> Line<'d> {
                     // A number that may be a year is written like one.
                     let year = (1800..2100).contains(n);
                     self.add(&if year { n.to_string() } else { number::grouped(*n) });
-                    let noun = match self.rich && !self.unique {
+                    let noun = match self.rich && self.reserved.is_none() {
                         true => NOUNS.pick(self.barred, self.draw).unwrap_or(""),
                         false => "",
                     };
@@ -263,10 +263,9 @@ impl<'d> Line<'d> {
             let all = self.text.chars().chain(last.chars()).flat_map(char::to_lowercase);
             let have = all.filter(|c| c == letter).count();
             for _ in 0..usize::from(*count).checked_sub(have)? {
-                let (text, unique) = (&self.text, self.unique);
-                let word = self
-                    .lexicon
-                    .holding(*letter, |word| !(unique && find_term(text, word, 0).is_some()))?;
+                let (text, reserved) = (&self.text, &self.reserved);
+                let word =
+                    self.lexicon.holding(*letter, |word| free(text, reserved.as_deref(), word))?;
                 self.push(word);
             }
         }
@@ -316,7 +315,7 @@ impl<'d> Line<'d> {
 
     /// A turn of phrase of at most so many words that leaves no single word over.
     fn turn(&mut self, most: usize) -> Option<&'static str> {
-        if !self.rich || self.unique {
+        if !self.rich || self.reserved.is_some() {
             return None;
         }
         let longest = match most {
@@ -346,6 +345,32 @@ impl<'d> Line<'d> {
         }
         Some(())
     }
+}
+
+/// Whether a filler word may stand in a line: always where words may come twice.
+fn free(text: &str, reserved: Option<&str>, word: &str) -> bool {
+    reserved.is_none_or(|reserved| {
+        find_term(text, word, 0).is_none() && find_term(reserved, word, 0).is_none()
+    })
+}
+
+/// All words that the checks ask for.
+fn required(checks: &[Check]) -> String {
+    let mut all = String::new();
+    let mut add = |text: Option<&String>| {
+        all.push_str(text.map_or("", String::as_str));
+        all.push(' ');
+    };
+    for check in checks {
+        match check {
+            Check::Contains(forms) | Check::StartsWith(forms) => add(forms.first()),
+            Check::Order(terms) => terms.iter().for_each(|forms| add(forms.first())),
+            Check::EndsWith(word) | Check::WordAt { word, .. } => add(Some(word)),
+            Check::Json { answer, .. } => add(answer.first()),
+            _ => {}
+        }
+    }
+    all
 }
 
 /// The word that the line must end with.

@@ -2,15 +2,29 @@
 //! a shortcut. A trap is worth its place if no shortcut gets past it; and each shortcut must do well
 //! on a twin of the task without conflicts, or it would prove nothing.
 
-use crate::types::{AnswerKey, DocParagraph, FactRef, Standing, StatementKind, Task, TrapRole};
 use crate::query::{Evaluator, cell_of};
+use crate::types::{AnswerKey, DocParagraph, FactRef, Standing, StatementKind, Task, TrapRole};
 
 use super::solve::{self, Claim, Unreadable};
 
 /// Words that sound as if what stands beside them held.
 pub const AUTHORITY_WORDS: [&str; 16] = [
-    "audit", "audited", "final", "official", "confirmed", "corrected", "correction", "certified",
-    "register", "approved", "authoritative", "verified", "signed", "upheld", "adopted", "accepted",
+    "audit",
+    "audited",
+    "final",
+    "official",
+    "confirmed",
+    "corrected",
+    "correction",
+    "certified",
+    "register",
+    "approved",
+    "authoritative",
+    "verified",
+    "signed",
+    "upheld",
+    "adopted",
+    "accepted",
 ];
 
 /// A shortcut among conflicting values.
@@ -124,11 +138,12 @@ impl<'a> Cheats<'a> {
         let choose = |claims: &[Claim]| self.choose(shortcut, claims);
         let reading =
             solve::read_as(&twin, &self.task.roster, &self.task.attributes, Some(&choose))?;
-        let evaluator =
-            Evaluator { table: &reading.table, attributes: &self.task.attributes };
-        Ok(self.key.gold.iter().all(|gold| {
-            evaluator.answer(&gold.query).is_ok_and(|answer| answer == gold.answer)
-        }))
+        let evaluator = Evaluator { table: &reading.table, attributes: &self.task.attributes };
+        Ok(self
+            .key
+            .gold
+            .iter()
+            .all(|gold| evaluator.answer(&gold.query).is_ok_and(|answer| answer == gold.answer)))
     }
 
     /// The same document without its traps: of a disputed fact only what is right is left, and no

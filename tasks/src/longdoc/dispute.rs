@@ -13,16 +13,14 @@
 use crate::{
     draw::Draw,
     query::{Cell, Evaluator},
-    types::{
-        EntityId, FactRef, Filter, Query, Selector, Standing, TrapKind, TrapRole, ValueKind,
-    },
+    types::{EntityId, FactRef, Filter, Query, Selector, Standing, TrapKind, TrapRole, ValueKind},
 };
 
 use super::{
     constrain,
     plan::Plan,
     question::Drafted,
-    trap::{Derived, DraftedTrap, consequences, derive},
+    trap::{Derived, DraftedTrap, consequences, derive_again},
     words,
     world::World,
 };
@@ -196,7 +194,8 @@ impl Disputes<'_, '_> {
                     order: *order,
                     rank: *rank,
                 };
-                let (Ok(tempting), Ok(right)) = (evaluator.entity(&open), evaluator.entity(selector))
+                let (Ok(tempting), Ok(right)) =
+                    (evaluator.entity(&open), evaluator.entity(selector))
                 else {
                     continue;
                 };
@@ -325,7 +324,13 @@ impl Disputes<'_, '_> {
     }
 
     /// A wrong value with all that it changes; `None` where that is not what the role asks for.
-    fn trap(&self, kind: TrapKind, role: TrapRole, fact: FactRef, wrong: Cell) -> Option<DraftedTrap> {
+    fn trap(
+        &self,
+        kind: TrapKind,
+        role: TrapRole,
+        fact: FactRef,
+        wrong: Cell,
+    ) -> Option<DraftedTrap> {
         let right = self.world.table.get(fact);
         if wrong == right || wrong == Cell::Missing {
             return None;
@@ -338,7 +343,13 @@ impl Disputes<'_, '_> {
         if negative {
             return None;
         }
-        let caught = derive(self.world, self.questions, self.constraints, &table)?;
+        let caught = derive_again(
+            self.world,
+            self.questions,
+            self.constraints,
+            &table,
+            (fact.attr, self.truth),
+        )?;
         let consequences = consequences(self.truth, &caught);
         (consequences.is_empty() == (role == TrapRole::Bait)).then_some(DraftedTrap {
             kind,
@@ -459,4 +470,3 @@ enum Loser {
     Any,
     Between { low: i64, high: i64, step: i64 },
 }
-

@@ -17,12 +17,7 @@ use crate::{
 
 pub(super) use candidate::attributed;
 
-use super::{
-    dispute::Drawn,
-    plan::Plan,
-    trap::DraftedTrap,
-    world::World,
-};
+use super::{dispute::Drawn, plan::Plan, trap::DraftedTrap, world::World};
 
 /// A paragraph before its place is known.
 #[derive(Debug, Clone)]

@@ -12,11 +12,13 @@
 //! whether the files or one of the notes hold. Which of them does is drawn last and evenly, so that
 //! no property of a statement tells it.
 
+mod check;
 mod collection;
 mod contest;
 mod document;
 mod error;
 mod nearby;
+mod terms;
 mod text;
 mod window;
 mod words;
@@ -43,7 +45,7 @@ use crate::{
 
 pub use collection::{Collection, Text};
 pub use error::{
-    Finding, MAX_ENTITIES, MAX_FACTS, MAX_FILES, MAX_PARAGRAPH_BYTES, MAX_PARAGRAPHS,
+    Finding, MAX_ALIASES, MAX_ENTITIES, MAX_FACTS, MAX_FILES, MAX_PARAGRAPH_BYTES, MAX_PARAGRAPHS,
     MAX_TEXT_BYTES, MAX_TEXTS_BYTES, OwnError, Severity,
 };
 

@@ -14,7 +14,7 @@ use super::{
     world::World,
 };
 use maker::Maker;
-pub(super) use support::support;
+pub(super) use support::{counted, support};
 
 /// Drafts tried for each question that is wanted: most are right at once, and a try costs little.
 const DRAFTS_PER_QUESTION: usize = 60;

@@ -22,27 +22,55 @@ pub(super) struct Condition {
     pub(super) failed: &'static str,
 }
 
-const fn condition(
-    clause: &'static str,
-    came: &'static str,
-    failed: &'static str,
-) -> Condition {
+const fn condition(clause: &'static str, came: &'static str, failed: &'static str) -> Condition {
     Condition { clause, came, failed }
 }
 
 /// Conditions that a correction may hang on.
 pub(super) const CONDITIONS: [Condition; 12] = [
-    condition("the recount is confirmed", "The recount was confirmed.", "The recount was not confirmed."),
+    condition(
+        "the recount is confirmed",
+        "The recount was confirmed.",
+        "The recount was not confirmed.",
+    ),
     condition("the appeal is upheld", "The appeal was upheld.", "The appeal was not upheld."),
-    condition("the second review is passed", "The second review was passed.", "The second review was not passed."),
-    condition("the objection is withdrawn", "The objection was withdrawn.", "The objection was not withdrawn."),
-    condition("the amendment is adopted", "The amendment was adopted.", "The amendment was not adopted."),
+    condition(
+        "the second review is passed",
+        "The second review was passed.",
+        "The second review was not passed.",
+    ),
+    condition(
+        "the objection is withdrawn",
+        "The objection was withdrawn.",
+        "The objection was not withdrawn.",
+    ),
+    condition(
+        "the amendment is adopted",
+        "The amendment was adopted.",
+        "The amendment was not adopted.",
+    ),
     condition("the protocol is signed", "The protocol was signed.", "The protocol was not signed."),
-    condition("the inspection is repeated", "The inspection was repeated.", "The inspection was not repeated."),
-    condition("the settlement is accepted", "The settlement was accepted.", "The settlement was not accepted."),
-    condition("the missing page is found", "The missing page was found.", "The missing page was not found."),
+    condition(
+        "the inspection is repeated",
+        "The inspection was repeated.",
+        "The inspection was not repeated.",
+    ),
+    condition(
+        "the settlement is accepted",
+        "The settlement was accepted.",
+        "The settlement was not accepted.",
+    ),
+    condition(
+        "the missing page is found",
+        "The missing page was found.",
+        "The missing page was not found.",
+    ),
     condition("the committee agrees", "The committee agreed.", "The committee did not agree."),
-    condition("the second witness is heard", "The second witness was heard.", "The second witness was not heard."),
+    condition(
+        "the second witness is heard",
+        "The second witness was heard.",
+        "The second witness was not heard.",
+    ),
     condition("the deadline is kept", "The deadline was kept.", "The deadline was not kept."),
 ];
 

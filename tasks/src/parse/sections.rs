@@ -45,11 +45,10 @@ pub(super) fn trimmed(start: usize, part: &str) -> Range<usize> {
 
 pub(super) fn read(task: &Task, text: &str) -> Result<Frame, (usize, ParseFault)> {
     let whole = 0..text.len();
-    let opened = lines(text, whole.clone()).filter(|line| line.text.trim() == "<trace>").last();
+    let opened = last_tag(text, "<trace>");
     let (thinking, trace, mut at) = match opened {
         Some(open) => {
-            let close = lines(text, open.next..text.len())
-                .find(|line| line.text.trim() == "</trace>")
+            let close = first_tag(text, open.next, "</trace>")
                 .ok_or((text.len(), ParseFault::TraceOpen))?;
             (0..open.start, open.next..close.start, close.next)
         }
@@ -105,6 +104,38 @@ pub(super) fn read(task: &Task, text: &str) -> Result<Frame, (usize, ParseFault)
         *slot = (!range.is_empty()).then_some(range);
     }
     Err((text.len(), ParseFault::NoArtifact))
+}
+
+/// The line of `text` that holds the byte at `at`.
+fn line_of(text: &str, at: usize) -> Option<Line<'_>> {
+    let start = text.get(..at)?.rfind('\n').map_or(0, |end| end + 1);
+    lines(text, start..text.len()).next()
+}
+
+/// The last line that is nothing but `tag`.
+fn last_tag<'t>(text: &'t str, tag: &str) -> Option<Line<'t>> {
+    let mut before = text;
+    loop {
+        let at = before.rfind('<')?;
+        let line = line_of(text, at)?;
+        if line.text.trim() == tag {
+            return Some(line);
+        }
+        before = text.get(..line.start)?;
+    }
+}
+
+/// The first line from `start` on, which begins a line, that is nothing but `tag`.
+fn first_tag<'t>(text: &'t str, start: usize, tag: &str) -> Option<Line<'t>> {
+    let mut from = start;
+    loop {
+        let at = from + text.get(from..)?.find('<')?;
+        let line = line_of(text, at)?;
+        if line.text.trim() == tag {
+            return Some(line);
+        }
+        from = line.next;
+    }
 }
 
 fn trace_needed(task: &Task) -> bool {

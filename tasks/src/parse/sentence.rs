@@ -4,17 +4,17 @@
 //! spaces for a space; the entity slot is tried against the roster first. Of several sentences that
 //! match, the one whose slots are best understood wins, the first of them on a tie.
 
-use std::{ops::Range, sync::OnceLock};
+use std::ops::Range;
 
-use super::{Claim, Named, Relative, Said};
+use super::{
+    Claim, Named, Relative, Said,
+    literal::{MAX_SLOT_BYTES, literal_at, literal_before, slot_end},
+};
 use crate::{
     number::{self, Found},
-    term::{normal, words},
+    term::{is_normal, normal, words},
     types::{AttrId, AttributeSchema, EntityId, RosterEntry, Task},
 };
-
-/// Longest text of a slot, bytes.
-const MAX_SLOT_BYTES: usize = 80;
 
 /// Words that may stand beside a number without changing what it says.
 const QUANTITY_WORDS: [&str; 20] = [
@@ -80,8 +80,6 @@ pub struct Sentences<'t> {
     pieces: Vec<Piece<'t>>,
     /// Words of the attributes' units.
     units: Vec<&'t str>,
-    /// By attribute: its vocabulary as [`normal`] gives it; needed for unusual spellings only.
-    vocabularies: OnceLock<Vec<Vec<String>>>,
 }
 
 /// What the slots of one template were filled with, and how many were understood.
@@ -104,7 +102,6 @@ impl<'t> Sentences<'t> {
             templates: Vec::with_capacity(most),
             pieces: Vec::with_capacity(most * 5),
             units: Vec::new(),
-            vocabularies: OnceLock::new(),
         };
         for (attr, schema) in task.attributes.iter().enumerate() {
             sentences.units.extend(schema.unit.split_whitespace());
@@ -155,18 +152,9 @@ impl<'t> Sentences<'t> {
         let place = vocabulary.iter().position(|word| word.eq_ignore_ascii_case(text));
         let place = place.or_else(|| {
             let text = normal(text);
-            self.vocabularies().get(attr)?.iter().position(|word| *word == text && !text.is_empty())
+            vocabulary.iter().position(|word| !text.is_empty() && is_normal(word, &text))
         });
         u16::try_from(place?).ok()
-    }
-
-    fn vocabularies(&self) -> &[Vec<String>] {
-        self.vocabularies.get_or_init(|| {
-            let normals = |schema: &AttributeSchema| {
-                schema.vocabulary.iter().map(|word| normal(word)).collect()
-            };
-            self.attributes.iter().map(normals).collect()
-        })
     }
 
     /// The claim that a range of `text` makes. A name of the roster at the beginning is taken for
@@ -180,13 +168,13 @@ impl<'t> Sentences<'t> {
 
     fn best(&self, sentence: &str, lead: Option<(EntityId, usize)>, base: usize) -> Option<Claim> {
         let mut best: Option<(usize, Claim)> = None;
-        // What follows the name must be what follows it in the sentence.
-        let head = lead.and_then(|(_, length)| {
-            sentence.get(length..)?.trim_start_matches([' ', '\t']).bytes().next()
-        });
+        let after = lead.and_then(|(_, length)| sentence.get(length..));
+        let head = after.and_then(|after| after.trim_start_matches([' ', '\t']).bytes().next());
         let head = head.map(|byte| byte.to_ascii_lowercase());
         for template in &self.templates {
-            if head.is_some_and(|head| template.head != 0 && template.head != head) {
+            if head.is_some_and(|head| template.head != 0 && template.head != head)
+                || !self.may_fit(template, sentence, after)
+            {
                 continue;
             }
             let Some(filled) = self.fill(template, sentence, lead) else { continue };
@@ -201,6 +189,23 @@ impl<'t> Sentences<'t> {
             }
         }
         best.map(|(_, claim)| claim)
+    }
+
+    /// Whether the template's first literal stands after the name, where it begins with a name, and
+    /// its last one at the end: most templates are told apart by these two.
+    fn may_fit(&self, template: &Template, sentence: &str, after: Option<&str>) -> bool {
+        let pieces = self.pieces.get(template.pieces.clone()).unwrap_or(&[]);
+        let begins = match (pieces, after) {
+            ([Piece::Slot(Slot::Entity), Piece::Literal(first), ..], Some(after)) => {
+                literal_at(after, first).is_some()
+            }
+            _ => true,
+        };
+        begins
+            && match pieces.last() {
+                Some(Piece::Literal(last)) => literal_before(sentence, last).is_some(),
+                _ => true,
+            }
     }
 
     /// The roster's longest name that `text` begins with, and its length there.
@@ -378,22 +383,6 @@ fn claim(template: &Template, filled: Filled, base: usize) -> Option<Claim> {
     })
 }
 
-/// The next place from `from` on where a slot at the beginning of `rest` may end: before the
-/// literal `next`, or at the end of the text. With `last`, the literal must reach the end.
-fn slot_end(rest: &str, from: usize, next: Option<&str>, last: bool) -> Option<usize> {
-    let Some(literal) = next else { return (from <= rest.len()).then_some(rest.len()) };
-    let first = literal.bytes().next()?;
-    let begins = |byte: u8| {
-        byte.eq_ignore_ascii_case(&first) || (first == b' ' && matches!(byte, b' ' | b'\t'))
-    };
-    let within = rest.as_bytes().get(from..rest.len().min(MAX_SLOT_BYTES + 1))?;
-    within.iter().enumerate().filter(|(_, byte)| begins(**byte)).map(|(at, _)| from + at).find(|end| {
-        rest.get(*end..)
-            .and_then(|tail| literal_at(tail, literal))
-            .is_some_and(|length| !last || end + length == rest.len())
-    })
-}
-
 /// Splits a sentence at its slots; `None` where a slot is missing, doubled or unknown to the form.
 fn pieces<'t>(text: &'t str, form: Form, out: &mut Vec<Piece<'t>>) -> Option<()> {
     let mut seen = [false; 3];
@@ -420,25 +409,4 @@ fn pieces<'t>(text: &'t str, form: Form, out: &mut Vec<Piece<'t>>) -> Option<()>
         out.push(Piece::Literal(rest));
     }
     (seen == [true, true, form != Form::Absolute]).then_some(())
-}
-
-/// How many bytes of `text` the literal takes at its beginning: case is ignored, a space stands for
-/// any run of blanks.
-fn literal_at(text: &str, literal: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    for want in literal.bytes() {
-        if want == b' ' {
-            let blanks = bytes[at..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
-            if blanks == 0 {
-                return None;
-            }
-            at += blanks;
-        } else if bytes.get(at).is_some_and(|have| have.eq_ignore_ascii_case(&want)) {
-            at += 1;
-        } else {
-            return None;
-        }
-    }
-    text.is_char_boundary(at).then_some(at)
 }

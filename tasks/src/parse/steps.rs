@@ -87,7 +87,15 @@ impl Reader<'_, '_> {
         let (name, inside, result) = call(text)?;
         let (op, _) =
             ComputeOp::ALL.into_iter().find(|(_, word)| name.eq_ignore_ascii_case(word))?;
-        let arguments = self.list(inside, argument)?;
+        // One argument has no commas but its own: next_prime(1,234).
+        let single = (op == ComputeOp::NextPrime).then(|| argument(inside.trim())).flatten();
+        let arguments = match single {
+            Some(one) => {
+                self.arguments.push(one);
+                self.arguments.len() - 1..self.arguments.len()
+            }
+            None => self.list(inside, argument)?,
+        };
         Some(StepBody::Compute { op, arguments, result: literal(result)? })
     }
 
@@ -206,8 +214,10 @@ fn split_citation(text: &str) -> (&str, Option<u32>) {
     let bare = text.strip_suffix('.').unwrap_or(text).trim_end();
     let cited =
         bare.strip_suffix(']').and_then(|bare| bare.rsplit_once('[')).and_then(|(head, inside)| {
-            let digits = inside.trim().strip_prefix("paragraph_")?;
-            let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            let (word, digits) = inside.trim().split_once('_')?;
+            let plain = word.eq_ignore_ascii_case("paragraph")
+                && !digits.is_empty()
+                && digits.bytes().all(|byte| byte.is_ascii_digit());
             plain.then(|| (head, digits.parse().unwrap_or(u32::MAX)))
         });
     match cited {

@@ -6,6 +6,7 @@ mod format;
 mod generated;
 mod golden;
 mod grammar;
+mod hostile;
 mod ids;
 mod mutations;
 mod properties;

@@ -126,6 +126,8 @@ fn computes_are_recomputed() {
         ("count() = 0", Right),
         ("next_prime(24) = 29", Right),
         ("next_prime(24) = 31", Wrong),
+        ("next_prime(1,234) = 1,237", Right),
+        ("next_prime(1, 234) = 1,237", Undefined),
         ("next_prime(2.5) = 3", Undefined),
         ("next_prime(1,000,000,007) = 1,000,000,007", Undefined),
         ("add(e5, 1) = 1", Undefined),

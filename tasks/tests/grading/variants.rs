@@ -8,14 +8,14 @@ use lode_tasks::{
 
 use crate::fixture::{key, task};
 
-/// Twenty ways to write an attempt that passes, with their names.
+/// Thirty-two ways to write an attempt that passes, with their names.
 pub(crate) fn variants(task: &Task, key: &AnswerKey) -> Vec<(&'static str, String)> {
     let witness = &key.witness;
     let answers = |change: &dyn Fn(&str, &Answer) -> String| each_answer(witness, key, change);
     let steps = |change: &dyn Fn(&str) -> String| {
         each_line(witness, |line| {
             let step = line.len() > 1
-                && line.starts_with(['e', 'c', 'r'])
+                && line.starts_with(['e', 'c', 'r', 'f', 'm'])
                 && line.as_bytes()[1].is_ascii_digit();
             step.then(|| change(line))
         })
@@ -70,6 +70,47 @@ pub(crate) fn variants(task: &Task, key: &AnswerKey) -> Vec<(&'static str, Strin
                 _ => said.to_owned(),
             }),
         ),
+        ("curly quotes around answers", answers(&|said, _| format!("\u{201c}{said}\u{201d}"))),
+        ("answers in italics", answers(&|said, _| format!("_{said}_"))),
+        ("answers as code", answers(&|said, _| format!("`{said}`"))),
+        ("hard spaces in answers", answers(&|said, _| said.replace(' ', "\u{a0}"))),
+        (
+            "small numbers in words",
+            answers(&|said, answer| match answer {
+                Answer::Integer(n) => usize::try_from(*n)
+                    .ok()
+                    .and_then(|n| WORDS.get(n))
+                    .map_or_else(|| said.to_owned(), |word| (*word).to_owned()),
+                _ => said.to_owned(),
+            }),
+        ),
+        (
+            "no space after labels",
+            each_line(witness, |line| {
+                let (label, rest) = line.split_once(": ")?;
+                Some(format!("{label}:{rest}"))
+            }),
+        ),
+        (
+            "lower case labels",
+            each_line(witness, |line| {
+                let (label, rest) = line.split_once(": ")?;
+                Some(format!("{}: {rest}", label.to_lowercase()))
+            }),
+        ),
+        ("upper case steps", steps(&|line| line.to_uppercase())),
+        (
+            "computations without commas",
+            steps(&|line| match line.rsplit_once(" = ") {
+                Some((head, result)) if line.starts_with('c') => {
+                    format!("{head} = {}", ungrouped(result))
+                }
+                _ => line.to_owned(),
+            }),
+        ),
+        ("no spaces around signs", steps(&|line| line.replace(" = ", "="))),
+        ("chains added up", witness.replace(": resolve(", ": add(")),
+        ("first places named", witness.replace("; highest", "; first highest")),
         ("lower case steps", steps(&|line| line.to_lowercase())),
         ("steps that end in a full stop", steps(&|line| format!("{line}."))),
         ("indented steps", steps(&|line| format!("  {line}  "))),
@@ -87,6 +128,10 @@ pub(crate) fn variants(task: &Task, key: &AnswerKey) -> Vec<(&'static str, Strin
         ),
     ]
 }
+
+/// Numbers as words, from 0.
+const WORDS: [&str; 11] =
+    ["zero", "One", "two", "three", "FOUR", "five", "six", "seven", "eight", "nine.", "ten"];
 
 fn each_line(text: &str, change: impl Fn(&str) -> Option<String>) -> String {
     text.lines().map(|line| change(line).unwrap_or_else(|| line.to_owned()) + "\n").collect()
@@ -124,11 +169,11 @@ fn with_units(task: &Task, key: &AnswerKey) -> String {
 }
 
 #[test]
-fn twenty_variants_of_the_witness_pass() {
+fn variants_of_the_witness_pass() {
     let (task, key) = (task(), key());
     let grader = Grader::new(&task, &key);
     let variants = variants(&task, &key);
-    assert_eq!(variants.len(), 20);
+    assert_eq!(variants.len(), 32);
     for (name, text) in variants {
         let verdict = grader.grade(text.as_bytes(), Finish::Stop);
         assert!(verdict.passes(), "{name}: {:#?}\n{text}", verdict.reasons);

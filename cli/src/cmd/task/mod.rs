@@ -2,6 +2,7 @@
 
 mod folder;
 mod grade;
+mod lint;
 mod new;
 mod own;
 mod show;
@@ -24,6 +25,7 @@ use self::folder::Folder;
 use crate::args::TaskSelection;
 
 pub(crate) use grade::grade;
+pub(crate) use lint::lint;
 pub(crate) use new::new;
 pub(crate) use own::own;
 pub(crate) use show::show;

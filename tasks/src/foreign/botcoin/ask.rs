@@ -6,6 +6,7 @@
 
 mod phrase;
 mod solve;
+mod words;
 
 use super::companies::Quantity;
 

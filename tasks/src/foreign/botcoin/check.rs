@@ -14,6 +14,11 @@ use super::{
 };
 use crate::foreign::scores;
 
+/// Longest artifact that is checked, bytes; theirs have a hundred.
+const MAX_ARTIFACT_BYTES: usize = 16 * 1024;
+/// Most possible values, or pairs of values, that a constraint is checked with.
+const MAX_POSSIBLE: usize = 256;
+
 /// What came of one constraint of one artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -178,6 +183,12 @@ fn verdict(solved: &Solved<'_>, side: &Side, index: usize, text: &str) -> Verdic
         return none("a tip is not checked");
     }
     let Some(artifact) = &side.artifact else { return none("there is no artifact") };
+    if artifact.len() > MAX_ARTIFACT_BYTES {
+        return Verdict::NotCheckable(format!(
+            "the artifact has {} bytes, at most {MAX_ARTIFACT_BYTES} are checked",
+            artifact.len()
+        ));
+    }
     let ours = match holds(solved, artifact, &constraint) {
         Ok(ours) => ours,
         Err(why) => return Verdict::NotCheckable(why),
@@ -195,6 +206,9 @@ fn verdict(solved: &Solved<'_>, side: &Side, index: usize, text: &str) -> Verdic
 /// One verdict of several possible ones, if they are all the same.
 fn settle(verdicts: impl IntoIterator<Item = bool>, what: &str) -> Result<bool, String> {
     let mut verdicts = verdicts.into_iter();
+    if verdicts.size_hint().0 > MAX_POSSIBLE {
+        return Err(format!("{what}: more than {MAX_POSSIBLE} values are possible"));
+    }
     let first = verdicts.next().ok_or_else(|| format!("{what}: nothing is known"))?;
     if verdicts.all(|other| other == first) {
         Ok(first)
@@ -285,6 +299,9 @@ fn holds(solved: &Solved<'_>, artifact: &str, constraint: &Constraint) -> Result
         }
         Constraint::Equation(first, second) => {
             let (a, b) = (solved.values(first, "equation")?, solved.values(second, "")?);
+            if a.len() * b.len() > MAX_POSSIBLE {
+                return Err(format!("more than {MAX_POSSIBLE} pairs of values are possible"));
+            }
             let pairs = a.iter().flat_map(|a| b.iter().map(move |b| (*a, *b)));
             let what = format!("the figures of questions {}, {}", first.question, second.question);
             settle(

@@ -1,9 +1,10 @@
 //! From a record to a [`Row`]: which shape it has, and its fields with their types.
 
+mod known;
+mod meta;
+
 use super::{
-    record::{
-        Challenge, Feedback, Flips, Kind, Meta, Retry, Row, Side, Spatial, Stats, Trap, Validation,
-    },
+    record::{Challenge, Flips, Kind, Meta, Row, Side, Trap},
     trace,
 };
 use crate::foreign::{
@@ -16,77 +17,9 @@ use crate::foreign::{
 /// Most paragraphs of a document.
 const MAX_PARAGRAPHS: usize = 10_000;
 /// Most questions, constraints or traps of a challenge.
-const MAX_ITEMS: usize = 1_000;
-
-/// Every field of a published record, by its last keys; `*` stands for one key.
-const KNOWN: &[&str] = &[
-    "example_type storage_schema_version quality_schema_version dataset_namespace split \
-     challenge_id challenge_seed challenge_domain document questions constraints trap_metadata \
-     prompt prompt_metadata rejected chosen rejected_text chosen_text rejected_metadata \
-     chosen_metadata pair_annotations metadata response reward submission submitted_answers \
-     answer_verification trace_quality reasoning_depth trace_validation challenge_context \
-     challenge_modifiers session_id session_status attempt_submitted_at session_expires_at \
-     completion messages",
-    "record_id attempt_index acceptance_path trap_classification pass credit_eligible \
-     constraint_pass_count constraint_fail_count constraint_total constraint_results \
-     coarse_progress_bucket model trace_stats trace_spatial_summary error_annotation \
-     time_since_previous_attempt_ms feedback_shown retry_metadata timestamp \
-     constraint_flip_summary",
-    "paragraph_count question_count constraint_count trap_count question_metadata id \
-     requires_derived_value traps attribute target_entity correct_value wrong_value \
-     derivation_role wrong_paragraphs correct_paragraph path_a_derived path_b_derived \
-     path_a_would_have_passed",
-    "think artifact reasoning_trace step_id action targetEntity valueExtracted source operation \
-     inputs result note revisedStep coordinator_provenance paragraph_index paragraph_total \
-     document_position_pct char_start char_end semantic_zone quote_match match_method value \
-     expected correct total required passed_threshold per_question submitted answer_type",
-    "total_steps extract_fact_steps compute_logic_steps reasoning_steps ok bogus \
-     citation_match_rate total_extract_facts matched_extract_facts warnings errors \
-     resolved_citations stepId sourceQuote paragraphIndex matched quoteMatchTier matchMethod \
-     programmatic_score programmatic_flags paragraphs_touched unique_paragraphs_count \
-     paragraph_span extraction_order_correlation max_forward_jump max_backward_jump \
-     trap_paragraph_touched truth_paragraph_touched unverified_quote_count verified_steps \
-     verified_step_ratio paragraph_coverage reasoning_step_ratio trap_engagement \
-     revision_signal reasoning_trace_quality_score non_monotonic_access compute_ratio \
-     dual_zone_engagement score",
-    "error_type trap_trace_quality_flags trap_chain_divergence wrong_values correct_values \
-     constraint_impact attempts_used attempts_remaining retry_allowed progress_bucket_shown \
-     constraints_passed_shown constraints_total_shown retry_allowed_shown \
-     attempts_remaining_shown flipped_to_pass flipped_to_fail stayed_pass stayed_fail",
-    "pair_family pair_type rejected_attempt_index chosen_attempt_index constraint_pass_delta \
-     feedback_between_attempts constraint_flips revision_time_ms trace_shape_delta \
-     extract_steps compute_steps citation_rate_delta acceptance_path_transition \
-     trap_classification_transition same_input_verified improvement_basis \
-     derived_from_observed_data_only miner_id session_attempts_total session_final_status",
-];
-
-/// Fields under which keys are names of questions or the like, not of fields.
-const FREE_KEYS: [&str; 3] = ["submitted_answers", "per_question", "constraint_results"];
-/// Most unknown fields that are named.
-const MAX_UNKNOWN: usize = 100;
-
-fn unknown(json: &Json, path: &str, free: bool, found: &mut Vec<String>) {
-    match json {
-        Json::Object(fields) => {
-            for (key, value) in fields {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                let known = free
-                    || KNOWN.iter().any(|group| group.split_ascii_whitespace().any(|k| k == key));
-                if known {
-                    unknown(value, &path, FREE_KEYS.contains(&key.as_str()), found);
-                } else if found.len() < MAX_UNKNOWN && !found.contains(&path) {
-                    found.push(path);
-                }
-            }
-        }
-        Json::List(items) => {
-            for item in items {
-                unknown(item, path, free, found);
-            }
-        }
-        _ => {}
-    }
-}
+const MAX_ITEMS: usize = 200;
+/// Longest paragraph, bytes; theirs have 400.
+const MAX_PARAGRAPH_BYTES: usize = 64 * 1024;
 
 /// A record, typed.
 ///
@@ -131,7 +64,7 @@ pub(super) fn row(record: &Record) -> Result<Row, ForeignError> {
     }
     let reward = optional(&root, "reward", |field| field.plain())?;
     let mut names = Vec::new();
-    unknown(&record.json, "", false, &mut names);
+    known::unknown(&record.json, "", false, &mut names);
     Ok(Row { kind, challenge, sides, reward, unknown: names })
 }
 
@@ -188,6 +121,13 @@ fn split_document(text: &str) -> Result<Vec<String>, String> {
     }
     for paragraph in &mut paragraphs {
         paragraph.truncate(paragraph.trim_end().len());
+    }
+    if let Some(place) = paragraphs.iter().position(|text| text.len() > MAX_PARAGRAPH_BYTES) {
+        let found = paragraphs.get(place).map_or(0, String::len);
+        return Err(format!(
+            "has a paragraph {} of {found} bytes, at most {MAX_PARAGRAPH_BYTES} are read",
+            place + 1
+        ));
     }
     Ok(paragraphs)
 }
@@ -269,7 +209,7 @@ fn pair_side(root: &Field<'_>, name: &'static str) -> Result<Side, ForeignError>
     let side = root.get(name)?;
     let steps = optional(&side, "think", |think| think.text().map(trace::of_text))?;
     let meta = match root.maybe(&format!("{name}_metadata")) {
-        Some(about) => meta(&about)?,
+        Some(about) => meta::read(&about)?,
         None => Meta::default(),
     };
     let artifact = optional(&side, "artifact", Field::owned)?;
@@ -280,7 +220,7 @@ fn attempt_side(root: &Field<'_>) -> Result<Side, ForeignError> {
     let submission = root.get("submission")?;
     let artifact = optional(&submission, "artifact", Field::owned)?;
     let steps = optional(&submission, "reasoning_trace", trace::of_field)?.unwrap_or_default();
-    let mut meta = meta(root)?;
+    let mut meta = meta::read(root)?;
     if meta.model.is_none() {
         meta.model = optional(&submission, "model", Field::owned)?;
     }
@@ -333,112 +273,4 @@ fn of_prompt(root: &Field<'_>) -> Result<Challenge, ForeignError> {
         traps: Vec::new(),
         prompt: Some(text.to_owned()),
     })
-}
-
-fn meta(about: &Field<'_>) -> Result<Meta, ForeignError> {
-    let annotation = about.maybe("error_annotation");
-    let flags = annotation.and_then(|field| field.maybe("trap_trace_quality_flags"));
-    let quality = about.maybe("trace_quality");
-    let depth = about.maybe("reasoning_depth");
-    Ok(Meta {
-        record_id: optional(about, "record_id", Field::owned)?,
-        attempt_index: optional(about, "attempt_index", Field::whole)?,
-        acceptance_path: optional(about, "acceptance_path", Field::owned)?,
-        trap_classification: optional(about, "trap_classification", Field::owned)?,
-        pass: optional(about, "pass", Field::truth)?,
-        credit_eligible: optional(about, "credit_eligible", Field::truth)?,
-        passed: optional(about, "constraint_pass_count", Field::count)?,
-        failed: optional(about, "constraint_fail_count", Field::count)?,
-        bucket: optional(about, "coarse_progress_bucket", Field::owned)?,
-        model: optional(about, "model", Field::owned)?,
-        constraints: optional(about, "constraint_results", results)?.unwrap_or_default(),
-        stats: optional(about, "trace_stats", |stats| {
-            Ok(Stats {
-                total: stats.get("total_steps")?.count()?,
-                extract: stats.get("extract_fact_steps")?.count()?,
-                compute: stats.get("compute_logic_steps")?.count()?,
-            })
-        })?,
-        validation: optional(about, "trace_validation", |validation| {
-            Ok(Validation {
-                ok: validation.get("ok")?.truth()?,
-                citation_milli: optional(validation, "citation_match_rate", Field::milli)?,
-                flags: optional(validation, "programmatic_score", Field::whole)?,
-            })
-        })?,
-        spatial: optional(about, "trace_spatial_summary", spatial)?,
-        quality_milli: match quality {
-            Some(quality) => optional(&quality, "reasoning_trace_quality_score", Field::milli)?,
-            None => None,
-        },
-        depth_milli: match depth {
-            Some(depth) => optional(&depth, "score", Field::milli)?,
-            None => None,
-        },
-        error_flags: flags.map_or(Ok(Vec::new()), |flags| flags.texts())?,
-        since_previous_ms: optional(about, "time_since_previous_attempt_ms", Field::whole)?,
-        feedback: optional(about, "feedback_shown", |shown| {
-            Ok(Feedback {
-                passed: shown.get("constraints_passed_shown")?.count()?,
-                total: shown.get("constraints_total_shown")?.count()?,
-                remaining: shown.get("attempts_remaining_shown")?.count()?,
-                retry: shown.get("retry_allowed_shown")?.truth()?,
-            })
-        })?,
-        retry: optional(about, "retry_metadata", |retry| {
-            Ok(Retry {
-                used: retry.get("attempts_used")?.count()?,
-                remaining: retry.get("attempts_remaining")?.count()?,
-                allowed: retry.get("retry_allowed")?.truth()?,
-            })
-        })?,
-        flips: optional(about, "constraint_flip_summary", |flips| {
-            Ok(Flips {
-                to_pass: flips.get("flipped_to_pass")?.counts()?,
-                to_fail: flips.get("flipped_to_fail")?.counts()?,
-                stayed_pass: flips.get("stayed_pass")?.counts()?,
-                stayed_fail: flips.get("stayed_fail")?.counts()?,
-            })
-        })?,
-        timestamp: optional(about, "timestamp", |time| time.plain())?,
-    })
-}
-
-fn spatial(summary: &Field<'_>) -> Result<Spatial, ForeignError> {
-    Ok(Spatial {
-        paragraphs: summary.get("paragraphs_touched")?.counts()?,
-        span: optional(summary, "paragraph_span", Field::count)?,
-        order_milli: optional(summary, "extraction_order_correlation", Field::milli)?,
-        forward: optional(summary, "max_forward_jump", Field::count)?,
-        backward: optional(summary, "max_backward_jump", Field::count)?,
-        trap_touched: optional(summary, "trap_paragraph_touched", Field::truth)?,
-        truth_touched: optional(summary, "truth_paragraph_touched", Field::truth)?,
-    })
-}
-
-/// Results one by one: truth values, or objects with one under a usual name, in a list or by index.
-fn results(field: &Field<'_>) -> Result<Vec<Option<bool>>, ForeignError> {
-    let held = |entry: &Field<'_>| match entry.json {
-        Json::Bool(truth) => Some(*truth),
-        _ => ["passed", "pass", "satisfied", "ok"]
-            .iter()
-            .find_map(|key| entry.maybe(key))
-            .and_then(|truth| truth.truth().ok()),
-    };
-    if let Json::Object(_) = field.json {
-        let mut all = Vec::new();
-        for (key, entry) in field.entries()? {
-            let index: usize = key
-                .parse()
-                .ok()
-                .filter(|index| *index < MAX_ITEMS)
-                .ok_or_else(|| entry.error("is not under the index of a constraint"))?;
-            if all.len() <= index {
-                all.resize(index + 1, None);
-            }
-            all[index] = held(&entry);
-        }
-        return Ok(all);
-    }
-    Ok(bounded(field, field.list()?, MAX_ITEMS)?.iter().map(held).collect())
 }

@@ -3,8 +3,9 @@
 use super::record::Trap;
 use crate::foreign::{ForeignError, fields::Field, json::Json, scores};
 
-/// Most steps of a trace that are read; they allow 200.
-const MAX_STEPS: usize = 10_000;
+/// Most steps of a trace that are read; they allow 200. Of a text the lines after them are not looked
+/// at.
+const MAX_STEPS: usize = 1_000;
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]

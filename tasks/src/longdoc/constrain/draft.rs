@@ -37,8 +37,9 @@ impl Maker<'_, '_> {
             Kind::MinWords => Constraint::MinWords(0),
             Kind::ForbiddenLetter => Constraint::ForbiddenLetter('?'),
             Kind::LetterCount => Constraint::LetterCount { letter: '?', count: 0 },
+            // A count is too easily there by chance.
             Kind::Answer => Constraint::Answer {
-                question: u16::try_from(draw.index(self.questions.len()) + 1).ok()?,
+                question: self.question(draw, |q| !matches!(q.query, Query::Count(_)))?,
             },
             Kind::Category => Constraint::Category {
                 question: self.question(draw, |q| q.kind == AnswerKind::Entity)?,
@@ -185,7 +186,12 @@ impl Maker<'_, '_> {
         let question = self.question(draw, |q| q.kind == AnswerKind::Entity)?;
         let attr = self.world.pick(|kind| kind == ValueKind::Integer, draw)?;
         let query = &self.questions.get(usize::from(question) - 1)?.query;
-        (!query.mentions(attr)).then_some((question, attr))
+        (!query.mentions(attr) && self.free(attr)).then_some((question, attr))
+    }
+
+    /// Whether an attribute's values fill its range, whatever those of others are.
+    fn free(&self, attr: AttrId) -> bool {
+        self.world.attribute(attr).rule.is_none()
     }
 
     /// The attribute that a numeric answer is.
@@ -193,6 +199,7 @@ impl Maker<'_, '_> {
         match (&question.query, question.kind) {
             (Query::Number { of, measure: Measure::Attr(attr) }, AnswerKind::Integer)
                 if !of.mentions(*attr)
+                    && self.free(*attr)
                     && self.world.schemas[attr.at()].kind == ValueKind::Integer =>
             {
                 Some(*attr)

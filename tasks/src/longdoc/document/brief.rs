@@ -61,9 +61,8 @@ impl Writer<'_, '_> {
         for entity in self.world.entities() {
             for attr in self.world.attr_ids() {
                 let fact = FactRef { entity, attr };
-                let superseded = |trap: &DraftedTrap| {
-                    trap.kind == TrapKind::Superseded && trap.fact == fact
-                };
+                let superseded =
+                    |trap: &DraftedTrap| trap.kind == TrapKind::Superseded && trap.fact == fact;
                 let standing = if self.traps.iter().any(superseded) {
                     self.sources.strong
                 } else if disputed && self.sources.mark.is_none() && draw.chance(1, 4) {
@@ -151,9 +150,6 @@ impl Writer<'_, '_> {
             });
         }
         let kind = StatementKind::Absolute { fact, value: value_of(cell, schema)?, standing };
-        Some(Draft {
-            text,
-            statements: vec![Statement { kind, named: None, printed: None }],
-        })
+        Some(Draft { text, statements: vec![Statement { kind, named: None, printed: None }] })
     }
 }

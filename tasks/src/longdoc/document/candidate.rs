@@ -28,7 +28,8 @@ impl Writer<'_, '_> {
     }
 
     fn candidate(&self, fact: FactRef, candidate: Candidate, draw: &mut Draw) -> Option<Draft> {
-        let (amount, printed) = self.amount(fact.attr, candidate.cell, candidate.unit_form, draw)?;
+        let (amount, printed) =
+            self.amount(fact.attr, candidate.cell, candidate.unit_form, draw)?;
         let named = self.mention(fact.entity, draw);
         let body = self.body(fact, &amount, named.as_ref(), draw)?;
         let text = self.standing(body, candidate.standing, draw)?;

@@ -264,9 +264,10 @@ impl Writer<'_, '_> {
                     let same = FactRef { entity: other, attr: *attr };
                     (other == entity) == (self.world.table.get(same) == cell)
                 });
-                let disputed = self.world.entities().any(|other| {
-                    self.disputed(FactRef { entity: other, attr: *attr })
-                });
+                let disputed = self
+                    .world
+                    .entities()
+                    .any(|other| self.disputed(FactRef { entity: other, attr: *attr }));
                 matches!(cell, Cell::Category(_)) && alone && !disputed
             })
             .collect();

@@ -8,13 +8,7 @@ use super::{Draft, nothing, statement};
 use crate::{
     domain::Slot,
     draw::Draw,
-    longdoc::{
-        constrain::initials,
-        dispute::Drawn,
-        plan::Plan,
-        words,
-        world::World,
-    },
+    longdoc::{constrain::initials, dispute::Drawn, plan::Plan, words, world::World},
     types::{AttrId, EntityId, FactRef, NamedBy, Naming, Standing, StatementKind},
 };
 
@@ -280,7 +274,8 @@ impl Writer<'_, '_> {
             draw.shuffle(section);
             let first = drafts.len();
             for draft in section.drain(..) {
-                let joins = drafts.len() > first && draw.chance(self.plan.joined.0, self.plan.joined.1);
+                let joins =
+                    drafts.len() > first && draw.chance(self.plan.joined.0, self.plan.joined.1);
                 match drafts.last_mut() {
                     Some(last) if joins && last.open() && draft.open() => last.append(draft),
                     _ => drafts.push(draft),

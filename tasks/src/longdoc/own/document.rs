@@ -2,7 +2,7 @@
 //! among them at random places: introductions of aliases, notes, instructions and rules.
 
 use super::{
-    collection::Collection,
+    collection::{Collection, Mention},
     contest::{Contest, Contests, Holds, Mechanism},
     window::Window,
     words,
@@ -18,9 +18,8 @@ use crate::{
         world::World,
     },
     query::{Cell, value_of},
-    term::padded,
     types::{
-        DocParagraph, EntityId, FactRef, Rule, Standing, Statement, StatementKind,
+        DocParagraph, EntityId, FactRef, Naming, Rule, Standing, Statement, StatementKind,
     },
 };
 
@@ -46,7 +45,7 @@ pub(super) fn write(
     if ours.iter().any(|draft| lint::lint(&draft.text).is_err()) {
         return None;
     }
-    let drafts = mixed(theirs(collection, window, world, &aliases)?, ours, draw);
+    let drafts = mixed(theirs(collection, window, world)?, ours, draw);
     let (paragraphs, statements) = drafts
         .into_iter()
         .map(|draft| (draft.text, DocParagraph { statements: draft.statements }))
@@ -56,23 +55,21 @@ pub(super) fn write(
 
 /// Aliases that stand in the window's paragraphs.
 fn aliases(collection: &Collection, window: &Window) -> Vec<(EntityId, String)> {
-    let texts: Vec<String> = window
+    let mut named: Vec<Mention> = window
         .paragraphs
         .iter()
-        .filter_map(|place| collection.paragraphs.get(*place))
-        .map(|paragraph| padded(&paragraph.text))
+        .filter_map(|place| collection.mentions.get(*place))
+        .flat_map(|mentions| mentions.iter().map(|(_, _, mention)| *mention))
+        .filter(|mention| mention.alias.is_some())
         .collect();
-    let mut found = Vec::new();
-    for (id, place) in window.entities() {
-        let Some(entity) = collection.entities.get(place) else { continue };
-        for alias in &entity.aliases {
-            let name = padded(alias);
-            if texts.iter().any(|text| text.contains(&name)) {
-                found.push((id, alias.clone()));
-            }
-        }
-    }
-    found
+    named.sort_unstable();
+    named.dedup();
+    let alias = |mention: Mention| {
+        let id = window.entities().find(|(_, place)| *place == mention.entity)?.0;
+        let alias = collection.entities.get(mention.entity)?.aliases.get(mention.alias?)?;
+        Some((id, alias.clone()))
+    };
+    named.into_iter().filter_map(alias).collect()
 }
 
 /// The files' paragraphs with what they state, behind the name of each file.
@@ -80,7 +77,6 @@ fn theirs(
     collection: &Collection,
     window: &Window,
     world: &World<'_>,
-    aliases: &[(EntityId, String)],
 ) -> Option<Vec<Draft>> {
     let stated = window.statements(collection);
     let mut drafts = Vec::with_capacity(window.paragraphs.len() + collection.files.len());
@@ -96,17 +92,10 @@ fn theirs(
         let from = stated.partition_point(|(quote, ..)| quote.paragraph < *place);
         let here = stated.get(from..)?.iter().take_while(|(quote, ..)| quote.paragraph == *place);
         let mut draft = Draft { text: paragraph.text.clone(), statements: Vec::new() };
-        let text = padded(&paragraph.text);
         for (_, fact, cell) in here {
             let value = value_of(*cell, &world.schemas[fact.attr.at()])?;
             let kind = StatementKind::Absolute { fact: *fact, value, standing: Standing::Plain };
-            // The files' own name for it, where they do not use the canonical one.
-            let named = if text.contains(&padded(world.name(fact.entity))) {
-                None
-            } else {
-                let mut own = aliases.iter().filter(|(entity, _)| *entity == fact.entity);
-                Some(alias(&own.find(|(_, name)| text.contains(&padded(name)))?.1))
-            };
+            let named = own_name(collection, window, *place, fact.entity)?;
             draft.statements.push(Statement { kind, named, printed: None });
         }
         if draft.statements.is_empty() {
@@ -115,6 +104,23 @@ fn theirs(
         drafts.push(draft);
     }
     Some(drafts)
+}
+
+/// How a paragraph of theirs names an entity, where it does not use the canonical name.
+fn own_name(
+    collection: &Collection,
+    window: &Window,
+    paragraph: usize,
+    entity: EntityId,
+) -> Option<Option<Naming>> {
+    let place = window.entities().nth(entity.at())?.1;
+    let mentions = collection.mentions.get(paragraph)?;
+    let mut own = mentions.iter().map(|(_, _, mention)| mention).filter(|m| m.entity == place);
+    if own.clone().any(|mention| mention.alias.is_none()) {
+        return Some(None);
+    }
+    let name = collection.entities.get(place)?.aliases.get(own.next()?.alias?)?;
+    Some(Some(alias(name)))
 }
 
 /// Ours, in random order, each at a random place behind the first paragraph of theirs.

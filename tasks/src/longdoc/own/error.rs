@@ -16,6 +16,8 @@ pub const MAX_PARAGRAPH_BYTES: usize = 4_000;
 pub const MAX_PARAGRAPHS: usize = 20_000;
 /// Most entities.
 pub const MAX_ENTITIES: usize = 400;
+/// Most aliases of one entity.
+pub const MAX_ALIASES: usize = 8;
 /// Most facts; each is looked for in one file.
 pub const MAX_FACTS: usize = 2_000;
 /// Most findings of one folder.

@@ -7,12 +7,11 @@
 
 use super::{
     FACTS_FILE,
-    collection::{Collection, Entity, Stated, short},
+    collection::{Collection, Stated, short},
     error::{Finding, MAX_FINDINGS, Severity},
-    text::Paragraph,
+    terms::Terms,
 };
 use crate::{
-    check::find_term,
     domain::{Attribute, Slot},
     lint, number,
     query::Cell,
@@ -29,11 +28,15 @@ const SMALL: i64 = 10_000;
 pub(super) fn warnings(collection: &Collection) -> Vec<Finding> {
     let mut found = Vec::new();
     wordings(collection, &mut found);
-    for (at, paragraph) in collection.paragraphs.iter().enumerate() {
-        if found.len() >= MAX_FINDINGS {
-            break;
+    let words = vocabulary(collection);
+    let mut quoted: Vec<Vec<(usize, usize)>> = vec![Vec::new(); collection.paragraphs.len()];
+    for quote in collection.facts.iter().flat_map(|fact| &fact.quotes) {
+        if let Some(quoted) = quoted.get_mut(quote.paragraph) {
+            quoted.push((quote.from, quote.to));
         }
-        undeclared(collection, at, paragraph, &mut found);
+    }
+    for (at, quoted) in quoted.iter().enumerate() {
+        undeclared(collection, at, &words, quoted, &mut found);
     }
     found
 }
@@ -77,70 +80,68 @@ fn known(collection: &Collection, fact: &Stated, key: &str) -> bool {
     attribute.is_some_and(|attribute| attribute.schema.key == key)
 }
 
+/// The words of all categories.
+fn vocabulary(collection: &Collection) -> Terms<()> {
+    let mut words = Terms::default();
+    for attribute in &collection.domain.attributes {
+        for word in &attribute.schema.vocabulary {
+            words.add(word, ());
+        }
+    }
+    words
+}
+
 /// Values near a name that no fact quotes.
 fn undeclared(
     collection: &Collection,
     at: usize,
-    paragraph: &Paragraph,
+    words: &Terms<()>,
+    quoted: &[(usize, usize)],
     found: &mut Vec<Finding>,
 ) {
-    let quoted: Vec<(usize, usize)> = collection
-        .facts
-        .iter()
-        .flat_map(|fact| &fact.quotes)
-        .filter(|quote| quote.paragraph == at)
-        .map(|quote| (quote.from, quote.to))
-        .collect();
+    let Some(paragraph) = collection.paragraphs.get(at) else { return };
+    let mentions = collection.mentions.get(at).map_or(&[][..], Vec::as_slice);
+    if mentions.is_empty() {
+        return;
+    }
+    let text = &paragraph.text;
     let free = |from: usize, to: usize| !quoted.iter().any(|(a, b)| from < *b && *a < to);
-    let mut spots: Vec<(usize, usize, String)> = number::numbers(&paragraph.text)
-        .filter(|number| free(number.start, number.end) && number.milli >= SMALL)
+    let mut spots: Vec<(usize, usize)> = number::numbers(text)
+        .filter(|number| number.milli >= SMALL)
         .filter(|number| {
             collection.domain.attributes.iter().any(|attribute| could_be(attribute, number.milli))
         })
-        .filter_map(|number| {
-            let text = paragraph.text.get(number.start..number.end)?;
-            Some((number.start, number.end, text.to_owned()))
-        })
+        .map(|number| (number.start, number.end))
         .collect();
-    for attribute in &collection.domain.attributes {
-        for word in &attribute.schema.vocabulary {
-            if let Some(end) = find_term(&paragraph.text, word, 0) {
-                let start = end.saturating_sub(word.len());
-                if free(start, end) {
-                    spots.push((start, end, word.clone()));
-                }
+    spots.extend(words.find(text).into_iter().map(|(from, to, ())| (from, to)));
+    spots.retain(|(from, to)| free(*from, *to));
+    let mut told: Vec<(usize, usize)> = Vec::new();
+    for (from, to, mention) in mentions {
+        let Some(entity) = collection.entities.get(mention.entity) else { continue };
+        for (start, end) in &spots {
+            let gap = if start >= to { start - to } else { from.saturating_sub(*end) };
+            if gap > NEAR_BYTES || told.contains(&(mention.entity, *start)) {
+                continue;
             }
-        }
-    }
-    for entity in &collection.entities {
-        let Some((from, to)) = named(entity, &paragraph.text) else { continue };
-        for (start, end, text) in &spots {
-            let gap = if *start >= to { start - to } else { from.saturating_sub(*end) };
-            if gap <= NEAR_BYTES && found.len() < MAX_FINDINGS {
-                found.push(Finding {
-                    severity: Severity::Warning,
-                    file: collection.files.get(paragraph.file).cloned().unwrap_or_default(),
-                    line: paragraph.line,
-                    message: format!(
-                        "{} stands near {} and no fact quotes it: a reader may take it for one. Declare \
-                         it, or see to it that it is none",
-                        short(text),
-                        entity.name
-                    ),
-                });
+            if found.len() >= MAX_FINDINGS {
+                return;
             }
+            told.push((mention.entity, *start));
+            found.push(Finding {
+                severity: Severity::Warning,
+                file: collection.files.get(paragraph.file).cloned().unwrap_or_default(),
+                line: paragraph.line,
+                message: format!(
+                    "{} stands near {} and no fact quotes it: a reader may take it for one. Declare it, \
+                     or see to it that it is none",
+                    short(text.get(*start..*end).unwrap_or_default()),
+                    entity.name
+                ),
+            });
         }
     }
 }
 
 fn could_be(attribute: &Attribute, milli: i64) -> bool {
     attribute.schema.kind.is_number() && (attribute.min..=attribute.max).contains(&milli)
-}
-
-/// Where a text names an entity first.
-fn named(entity: &Entity, text: &str) -> Option<(usize, usize)> {
-    std::iter::once(&entity.name).chain(&entity.aliases).find_map(|name| {
-        let end = find_term(text, name, 0)?;
-        Some((end.saturating_sub(name.len()), end))
-    })
 }

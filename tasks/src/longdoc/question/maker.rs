@@ -166,7 +166,7 @@ impl<'w, 'a> Maker<'w, 'a> {
             Shape::NearestCategory => {
                 self.category_of(self.nearest(self.named(draw), draw)?, draw)?
             }
-            Shape::Count => Query::Count(vec![self.is(1, draw)?]),
+            Shape::Count => Query::Count(vec![self.is(2, draw)?]),
             Shape::CountBoth => Query::Count(vec![self.is(2, draw)?, self.bound(draw)?]),
             Shape::CountExcept => Query::Count(vec![self.is(2, draw)?, self.is_not(draw)?]),
             Shape::CountRelative => Query::Count(vec![self.relative(self.named(draw), draw)?]),

@@ -7,7 +7,7 @@ use super::{Source, Trace};
 use crate::{
     grade::measured,
     grammar::MAX_GRAMMAR_STEPS,
-    longdoc::{phrase::Phrases, solve::How},
+    longdoc::{phrase::Phrases, question, solve::How},
     parse::ORDINALS,
     query::{Cell, Evaluator, cell_of},
     types::{
@@ -148,7 +148,7 @@ impl Trace<'_, '_> {
                 self.selector(b, evaluator);
             }
             Query::Count(filters) | Query::Total { filters, .. } | Query::Mode { filters, .. } => {
-                if let Ok(kept) = evaluator.filtered(filters) {
+                if let Some(kept) = question::counted(query, evaluator) {
                     self.filters(filters, &kept, evaluator);
                 }
             }

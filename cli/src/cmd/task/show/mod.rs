@@ -359,10 +359,12 @@ fn facts(page: &mut Page, chains: &[Vec<Stated>]) {
                 Style::Faint,
                 look,
             );
-            for (name, introduced) in &step.named {
-                let place = introduced.map(|number| format!(" {}", cite(&[number])));
-                text =
-                    text.and(&format!("  as {}{}", plain::name(name), place.unwrap_or_default()));
+            for named in &step.named {
+                let words = format!("  as {} ({})", plain::line(&named.text), named.by);
+                text = text.and(&words);
+                if !named.paragraphs.is_empty() {
+                    text = text.and(" ").styled(&cite(&named.paragraphs), Style::Faint, look);
+                }
             }
             for trap in &step.traps {
                 text = text.and("  ").styled(&format!("trap {trap}"), Style::Wrong, look);

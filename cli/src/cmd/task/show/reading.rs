@@ -6,8 +6,8 @@
 use lode_tasks::{
     number,
     types::{
-        Answer, AnswerKey, Check, Consequence, FactRef, Measure, Query, Statement, StatementKind,
-        Task, Trap, TrapRole, Value, ValueKind,
+        Answer, AnswerKey, Check, Consequence, FactRef, Measure, NamedBy, Naming, Query, Statement,
+        StatementKind, Task, Trap, TrapRole, Value, ValueKind,
     },
 };
 use serde::Serialize;
@@ -33,10 +33,21 @@ pub(super) struct Stated {
     pub(super) change: Option<String>,
     /// Paragraphs (from 1).
     pub(super) paragraphs: Vec<u32>,
-    /// Other names under which those paragraphs name it, each with the paragraph that introduces it.
-    pub(super) named: Vec<(String, Option<u32>)>,
+    /// How those paragraphs name its entity, where not by its own name.
+    pub(super) named: Vec<Named>,
     /// Traps about it: their numbers, from 1.
     pub(super) traps: Vec<usize>,
+}
+
+/// Words for an entity, and what leads from them to it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(super) struct Named {
+    /// As written.
+    pub(super) text: String,
+    /// For example "alias".
+    pub(super) by: String,
+    /// Paragraphs (from 1) from which that follows.
+    pub(super) paragraphs: Vec<u32>,
 }
 
 /// A value and where it stands.
@@ -101,6 +112,16 @@ fn words<T: Serialize>(value: &T) -> String {
         Ok(serde_json::Value::String(name)) => name.replace('_', " "),
         Ok(other) => generic(&other),
         Err(_) => "?".into(),
+    }
+}
+
+/// The name of a kind, without its fields.
+fn kind<T: Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::Object(fields)) => {
+            fields.keys().next().map(|name| name.replace('_', " ")).unwrap_or_default()
+        }
+        _ => words(value),
     }
 }
 
@@ -188,8 +209,20 @@ impl Reader<'_> {
         }
     }
 
+    /// Paragraphs that state a fact.
+    fn stated(&self, fact: FactRef) -> Vec<u32> {
+        let known = self.key.facts.iter().find(|known| known.fact == fact);
+        known.map(|known| known.paragraphs.clone()).unwrap_or_default()
+    }
+
+    /// The paragraph that introduces an alias.
+    fn introduced(&self, name: &str) -> Vec<u32> {
+        let alias = self.key.aliases.iter().find(|alias| alias.name == name);
+        alias.and_then(|alias| alias.defined_in).into_iter().collect()
+    }
+
     /// The other names that the paragraphs which state a fact use for its entity.
-    fn named(&self, fact: FactRef, paragraphs: &[u32]) -> Vec<(String, Option<u32>)> {
+    fn named(&self, fact: FactRef, paragraphs: &[u32]) -> Vec<Named> {
         let states = |statement: &&Statement| match &statement.kind {
             StatementKind::Absolute { fact: stated, .. }
             | StatementKind::Relative { fact: stated, .. } => *stated == fact,
@@ -197,12 +230,15 @@ impl Reader<'_> {
         };
         let places = paragraphs.iter().filter_map(|number| usize::try_from(*number).ok());
         let read = places.filter_map(|number| self.key.document.get(number.checked_sub(1)?));
-        let mut names: Vec<(String, Option<u32>)> = read
+        let mut names: Vec<Named> = read
             .flat_map(|paragraph| paragraph.statements.iter().filter(states))
             .filter_map(|statement| statement.named.clone())
-            .map(|name| {
-                let alias = self.key.aliases.iter().find(|alias| alias.name == name);
-                (name, alias.and_then(|alias| alias.defined_in))
+            .map(|Naming { text, by }| {
+                let paragraphs = match &by {
+                    NamedBy::Clue { attr, .. } => self.stated(FactRef { attr: *attr, ..fact }),
+                    _ => self.introduced(&text),
+                };
+                Named { by: kind(&by), text, paragraphs }
             })
             .collect();
         names.sort();

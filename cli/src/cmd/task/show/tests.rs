@@ -182,9 +182,10 @@ fn the_gold_path_names_the_aliases_that_are_needed() {
         let (task, key) = load(&args).expect("generates");
         let reader = Reader { task: &task, key: &key };
         for step in reader.gold().iter().flat_map(|gold| &gold.facts).flatten() {
-            for (name, introduced) in &step.named {
-                let alias = key.aliases.iter().find(|alias| alias.name == *name).expect("an alias");
-                assert_eq!(alias.defined_in, *introduced);
+            for named in step.named.iter().filter(|named| named.by == "alias") {
+                let alias = key.aliases.iter().find(|alias| alias.name == named.text);
+                let introduced = alias.expect("an alias").defined_in;
+                assert_eq!(named.paragraphs, introduced.into_iter().collect::<Vec<_>>());
                 seen += 1;
             }
         }

@@ -8,6 +8,9 @@ use std::collections::HashMap;
 
 use super::MAX_ENTITIES;
 
+/// Longest name of a company, place or person, bytes.
+const MAX_NAME_BYTES: usize = 64;
+
 /// What a profile says. Where several spellings are possible a list has more than one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Profile {
@@ -106,6 +109,11 @@ pub(super) fn parse(text: &str) -> Option<Profile> {
         [name, founded, held, business, city, country, person_text] = parts[..7].try_into().ok()?;
     }
     let (first, last) = person(person_text)?;
+    // Every spelling of a name is kept, so a long one would cost its length squared.
+    let parts = [name, business, city, country, first, last];
+    if parts.iter().any(|part| part.len() > MAX_NAME_BYTES) {
+        return None;
+    }
     let one = |text: &str| vec![text.trim().to_owned()];
     Some(Profile {
         name: name.trim().to_owned(),
