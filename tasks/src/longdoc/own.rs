@@ -20,6 +20,7 @@ mod error;
 mod nearby;
 mod terms;
 mod text;
+mod trial;
 mod window;
 mod words;
 
@@ -48,6 +49,7 @@ pub use error::{
     Finding, MAX_ALIASES, MAX_ENTITIES, MAX_FACTS, MAX_FILES, MAX_PARAGRAPH_BYTES, MAX_PARAGRAPHS,
     MAX_TEXT_BYTES, MAX_TEXTS_BYTES, OwnError, Severity,
 };
+pub use trial::trial;
 
 /// The name of the family in specifications.
 pub const NAME: &str = "own";

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lode_proto::plain;
-use lode_tasks::domain::Severity;
+use lode_tasks::{domain::Severity, family::Library, longdoc::own::trial};
 use serde_json::json;
 
 use super::{folder::Folder, show};
@@ -45,8 +45,14 @@ fn selected(task: OwnTask) -> ShowTask {
 }
 
 fn lint(dir: &Path, as_json: bool) -> anyhow::Result<Outcome> {
-    let findings = Folder::read(dir)?.check()?;
+    let folder = Folder::read(dir)?;
+    let mut findings = folder.check()?;
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    if errors == 0 {
+        let mut library = Library::default();
+        let (domain, inputs) = folder.add_to(&mut library)?;
+        findings.extend(trial(&library, &domain, &inputs));
+    }
     let warnings = findings.len() - errors;
     if as_json {
         let all: Vec<_> = findings
