@@ -22,6 +22,7 @@ mod document;
 mod drawn;
 mod example;
 mod family;
+pub mod own;
 mod phrase;
 mod plan;
 mod plausible;
@@ -155,9 +156,29 @@ fn attempt_once(
             (std::mem::take(&mut drawn.traps), Some(drawn))
         }
     };
-    let mut readings = vec![early.checks.clone()];
-    for drafted in &traps {
-        let mut checks = early.checks.clone();
+    finish(&mut constraints, &early, &traps, plan, draw)?;
+
+    let conflicts = match &drawn {
+        Some(drawn) => document::Conflicts::Disputes(drawn),
+        None => document::Conflicts::Traps(&traps),
+    };
+    let document =
+        document::write(&world, plan, conflicts, draw).ok_or(Failed::Draw("document"))?;
+    let draft = Drafts { plan, world, questions, constraints, traps, document };
+    proven(spec, draft, draw)
+}
+
+/// Fixes what constraints leave open, so that the truth and every trapped reading can keep them.
+fn finish(
+    constraints: &mut [crate::types::Constraint],
+    truth: &trap::Derived,
+    traps: &[trap::DraftedTrap],
+    plan: &Plan,
+    draw: &mut Draw,
+) -> Result<(), Failed> {
+    let mut readings = vec![truth.checks.clone()];
+    for drafted in traps {
+        let mut checks = truth.checks.clone();
         for consequence in &drafted.consequences {
             if let crate::types::Consequence::Check { constraint, check } = consequence
                 && let Some(known) = checks.get_mut(usize::from(*constraint) - 1)
@@ -167,14 +188,26 @@ fn attempt_once(
         }
         readings.push(checks);
     }
-    constrain::finish(&mut constraints, &readings, plan, draw).ok_or(Failed::Draw("artifact"))?;
+    constrain::finish(constraints, &readings, plan, draw).ok_or(Failed::Draw("artifact"))
+}
 
-    let conflicts = match &drawn {
-        Some(drawn) => document::Conflicts::Disputes(drawn),
-        None => document::Conflicts::Traps(&traps),
-    };
-    let document =
-        document::write(&world, plan, conflicts, draw).ok_or(Failed::Draw("document"))?;
+/// All that a task is made of, before it is solved and proved.
+struct Drafts<'t, 'a> {
+    plan: &'t Plan,
+    world: world::World<'a>,
+    questions: Vec<question::Drafted>,
+    constraints: Vec<crate::types::Constraint>,
+    traps: Vec<trap::DraftedTrap>,
+    document: document::Document,
+}
+
+/// Solves the document without a look at the world, writes the witnesses, and proves the task.
+fn proven(
+    spec: &TaskSpec,
+    draft: Drafts<'_, '_>,
+    draw: &mut Draw,
+) -> Result<(Task, AnswerKey), Failed> {
+    let Drafts { plan, world, questions, constraints, traps, document } = draft;
     let roster: Vec<RosterEntry> =
         world.roster.iter().map(|name| RosterEntry { name: name.clone() }).collect();
     let truth =
