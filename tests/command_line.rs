@@ -48,6 +48,24 @@ fn a_corrupt_domain_file_is_explained_by_line() {
 }
 
 #[test]
+fn task_lint_explains_domain_files_by_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("broken.toml");
+    std::fs::write(&file, "name = \"broken\"\n[[attributes\n").expect("writes");
+    let path = file.display().to_string();
+    let ran = lode(&["task", "lint", &path]);
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("{path}:2: ")), "{said}");
+    refused(&["task", "lint", "/nowhere.toml"], &["/nowhere.toml"]);
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/examples/lighthouses.toml");
+    let ran = lode(&["task", "lint", example]);
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert_eq!(ran.status.code(), Some(0), "{said}");
+    assert!(said.contains("can be used"), "{said}");
+}
+
+#[test]
 fn unknown_configuration_keys_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("verifier.toml");

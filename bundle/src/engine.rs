@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use lode_proto::{id::Hash, task::DomainRef};
+use lode_proto::{id::Hash, task::TaskTemplate};
 use lode_tasks::{
-    family::{DomainError, Family, Library, family},
+    family::{Family, Library, LibraryError, family},
     types::Task,
 };
 
@@ -16,15 +16,16 @@ pub trait Engine: Sync {
     /// The family of that name, `None` where this build has none.
     fn family(&self, name: &str) -> Option<&dyn Family>;
 
-    /// A library that holds the domain file and the inputs of a bundle, and nothing else.
+    /// A library that holds the domain file and the inputs of a bundle, as its template names them,
+    /// and nothing else.
     ///
     /// # Errors
-    /// Where the domain file cannot be used.
+    /// Where the domain file, or a folder of texts, cannot be used.
     fn library(
         &self,
-        domain: &DomainRef,
+        template: &TaskTemplate,
         blobs: &BTreeMap<Hash, Vec<u8>>,
-    ) -> Result<Library, DomainError>;
+    ) -> Result<Library, LibraryError>;
 
     /// The exact text that the model sees.
     fn prompt(&self, task: &Task) -> String;
@@ -41,14 +42,10 @@ impl Engine for BuiltinEngine {
 
     fn library(
         &self,
-        domain: &DomainRef,
+        template: &TaskTemplate,
         blobs: &BTreeMap<Hash, Vec<u8>>,
-    ) -> Result<Library, DomainError> {
-        let mut library = Library::default();
-        if let Some(bytes) = blobs.get(&domain.hash) {
-            library.add(&domain.name, bytes)?;
-        }
-        Ok(library)
+    ) -> Result<Library, LibraryError> {
+        Library::of(template, blobs)
     }
 
     fn prompt(&self, task: &Task) -> String {

@@ -370,3 +370,33 @@ fn an_epoch_without_pairs_can_be_written() {
     assert!(report.holds(), "{report}");
     assert_eq!(report.pairs, 0);
 }
+
+/// A bundle of tasks about own documents carries them: an auditor needs nothing else to make every
+/// task again, and no byte of them can be changed.
+#[test]
+fn a_bundle_of_own_documents_carries_them_and_is_made_again_from_them() {
+    let root = tempfile::tempdir().unwrap();
+    let world = World::of_own(12);
+    let dir = world.write(root.path());
+    let all = files(&dir);
+    let inputs: Vec<&String> = all.keys().filter(|path| path.starts_with("inputs/")).collect();
+    assert_eq!(inputs.len(), 3, "{inputs:?}");
+    assert!(all.contains_key("domains/lighthouses.toml"));
+    let report = check(&dir);
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    assert!(report.regenerated > 0, "{report:?}");
+    for path in inputs.into_iter().chain([&"domains/lighthouses.toml".to_owned()]) {
+        let text = String::from_utf8(all[path].clone()).unwrap();
+        fs::write(dir.join(path), text.replace(". ", ".  ")).unwrap();
+        assert!(!check(&dir).findings.is_empty(), "{path} was changed");
+        fs::write(dir.join(path), &all[path]).unwrap();
+    }
+    // Texts that the epoch does not name, or other ones, are not written.
+    let mut other = world.clone();
+    other.record.blobs.insert(Hash::of(b"more"), b"more".to_vec());
+    assert!(stage(&other.record, &BuiltinEngine, root.path(), 2).is_err());
+    let mut less = world;
+    let text = less.template().inputs[0];
+    less.record.blobs.remove(&text);
+    assert!(stage(&less.record, &BuiltinEngine, root.path(), 2).is_err());
+}

@@ -134,7 +134,7 @@ pub(crate) struct TaskSelection {
     /// Size and difficulty: nano, mini, standard or hard.
     #[arg(long, default_value = "nano")]
     pub(crate) profile: String,
-    /// A built-in domain, or the path of a domain file.
+    /// A built-in domain, the path of a domain file, or a folder of own documents.
     #[arg(long, default_value = "companies")]
     pub(crate) domain: String,
     /// The seed: 64 hexadecimal digits, or a number.
@@ -160,6 +160,23 @@ pub(crate) enum TaskCommand {
     /// `--gold`, `--traps` and `--witness` show what the key knows; together they show each part asked
     /// for. Exits with 1 where a search finds nothing. For a pager: `lode task show … | less -R`.
     Show(Box<ShowTask>),
+    /// Measure the task engine: rates, proofs by the text alone, guesses, cheating readers.
+    ///
+    /// Exits with 1 where a proof does not hold.
+    Bench(BenchTasks),
+    /// A task made of your own documents: a folder of text with a `facts.toml`.
+    ///
+    /// `lode task show --domain DIR` has more ways to look at it. How to write the folder:
+    /// docs/own-documents.md.
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Own {
+        /// What else to do with a folder.
+        #[command(subcommand)]
+        command: Option<OwnCommand>,
+        /// Which task to show.
+        #[command(flatten)]
+        show: OwnTask,
+    },
     /// Say what is wrong with domain files, line by line, and make tasks from those that are sound.
     ///
     /// Every finding on a line of its own: FILE:LINE, the place, what is wrong and what is expected.
@@ -181,6 +198,72 @@ pub(crate) enum TaskCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// `lode task bench`
+#[derive(Debug, Args)]
+pub(crate) struct BenchTasks {
+    /// Profiles, for example `nano,standard`.
+    #[arg(long, value_delimiter = ',', default_value = "nano,mini,standard")]
+    pub(crate) profile: Vec<String>,
+    /// Built-in domains; all of them when left out.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) domain: Vec<String>,
+    /// Seeds of each profile in each domain.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) first: u64,
+    /// Most guesses at one kind of constraint, in each profile and domain.
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) draws: u64,
+    /// Threads; rates are of one core however many there are.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) threads: usize,
+    /// The figures as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `lode task own …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum OwnCommand {
+    /// Say everything that is wrong with a folder. Exits with 1 where it cannot be used.
+    Lint {
+        /// The folder.
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// The findings as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `lode task own DIR`
+#[derive(Debug, Args)]
+pub(crate) struct OwnTask {
+    /// The folder.
+    #[arg(value_name = "DIR", required = true)]
+    pub(crate) dir: Option<PathBuf>,
+    /// Size and difficulty: mini, standard or hard.
+    #[arg(long, default_value = "mini")]
+    pub(crate) profile: String,
+    /// The seed: 64 hexadecimal digits, or a number.
+    #[arg(long, default_value = "1")]
+    pub(crate) seed: String,
+    /// How each question and constraint is solved, fact by fact.
+    #[arg(long)]
+    pub(crate) gold: bool,
+    /// Each trap: what is wrong, what is right, where, and what it changes.
+    #[arg(long)]
+    pub(crate) traps: bool,
+    /// A completion that passes.
+    #[arg(long)]
+    pub(crate) witness: bool,
+    /// The same sections as one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `lode task show`

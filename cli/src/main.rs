@@ -58,6 +58,8 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Task { command } => match command {
             TaskCommand::New { task, json } => cmd::task::new(&task, json),
             TaskCommand::Show(args) => cmd::task::show(&args),
+            TaskCommand::Bench(args) => cmd::task::bench(&args),
+            TaskCommand::Own { command, show } => cmd::task::own(command, show),
             TaskCommand::Lint { files } => cmd::task::lint(&files),
             TaskCommand::Grade { task, completion, json } => {
                 cmd::task::grade(&task, &completion, json)

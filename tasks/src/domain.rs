@@ -19,6 +19,7 @@ mod finding;
 mod group;
 mod head;
 mod limits;
+mod own;
 mod raw;
 mod read;
 mod reader;
@@ -30,6 +31,7 @@ use lode_proto::{id::Hash, limits::MAX_DOMAIN_BYTES};
 use crate::{family::DomainError, types::AttributeSchema};
 pub(crate) use derive::Rule;
 pub use finding::{Finding, Severity};
+pub(crate) use own::{Lined, OwnFact, OwnFile, OwnValue};
 use reader::Reader;
 pub(crate) use template::{Piece, Slot, Template, article, with_article};
 

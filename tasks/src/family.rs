@@ -5,12 +5,15 @@ use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 use lode_proto::{
     attempt::Finish,
     id::Hash,
-    task::{DomainRef, Profile, TaskSpec},
+    task::{DomainRef, Profile, TaskSpec, TaskTemplate},
 };
 
 use crate::{
     domain::Domain,
-    longdoc::Longdoc,
+    longdoc::{
+        Longdoc,
+        own::{self, Collection, Own, OwnError},
+    },
     types::{AnswerKey, Task, Verdict},
 };
 
@@ -63,6 +66,18 @@ pub enum GenerateError {
         hash: Hash,
         /// Names and short hashes of those that are there.
         known: String,
+    },
+    /// The library has no folder of this facts file and these texts.
+    #[error(
+        "the folder {name} with facts file {hash} and {texts} texts is not in the library: add it first"
+    )]
+    UnknownFolder {
+        /// Name in the specification.
+        name: String,
+        /// Hash of the facts file in the specification.
+        hash: Hash,
+        /// Texts that the specification names.
+        texts: usize,
     },
     /// The task takes no inputs, or other ones.
     #[error("family {family} takes {expected} inputs, the specification names {got}")]
@@ -124,6 +139,17 @@ pub enum DomainError {
     },
 }
 
+/// Why a library cannot be made of the files of a template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LibraryError {
+    /// The domain file.
+    #[error(transparent)]
+    Domain(#[from] DomainError),
+    /// The facts file or a text.
+    #[error(transparent)]
+    Own(#[from] OwnError),
+}
+
 fn numbered(line: usize) -> String {
     if line > 0 { format!(", line {line}") } else { String::new() }
 }
@@ -154,7 +180,7 @@ pub trait Family: Send + Sync {
 }
 
 /// Every family of this build.
-const FAMILIES: [&dyn Family; 1] = [&Longdoc];
+const FAMILIES: [&dyn Family; 2] = [&Longdoc, &Own];
 
 /// The family of that name, `None` where this build has none.
 #[must_use]
@@ -170,6 +196,10 @@ fn known_families() -> String {
 #[derive(Debug, Clone, Default)]
 pub struct Library {
     domains: BTreeMap<Hash, Entry>,
+    /// Folders by the hashes of their facts file and of their texts.
+    own: BTreeMap<(Hash, Vec<Hash>), Arc<Collection>>,
+    /// Content of facts files and texts.
+    inputs: BTreeMap<Hash, Arc<[u8]>>,
 }
 
 /// A domain file as it stands in the library.
@@ -259,6 +289,72 @@ impl Library {
     #[must_use]
     pub fn domain_bytes(&self, hash: Hash) -> Option<&[u8]> {
         self.domains.get(&hash).map(|entry| &*entry.bytes)
+    }
+
+    /// Reads, checks and adds a folder of somebody's own texts: its facts file, and the texts that
+    /// this names in `files`, in their order. Gives what a specification names it by.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with the folder, and where.
+    pub fn add_own(
+        &mut self,
+        facts: &[u8],
+        texts: &[&[u8]],
+    ) -> Result<(DomainRef, Vec<Hash>), OwnError> {
+        let collection = Collection::read(facts, texts)?;
+        let named = DomainRef { name: collection.name().to_owned(), hash: collection.hash() };
+        let hashes: Vec<Hash> = texts.iter().map(|text| Hash::of(text)).collect();
+        self.inputs.insert(named.hash, facts.into());
+        for (hash, text) in hashes.iter().zip(texts) {
+            self.inputs.insert(*hash, (*text).into());
+        }
+        self.own.insert((named.hash, hashes.clone()), Arc::new(collection));
+        Ok((named, hashes))
+    }
+
+    /// A library that holds what tasks of a template are made from, and nothing else. `blobs` has
+    /// the content of its domain file and inputs by hash; what is missing there is missing here.
+    ///
+    /// # Errors
+    /// Where a domain file or a folder cannot be used.
+    pub fn of(
+        template: &TaskTemplate,
+        blobs: &BTreeMap<Hash, Vec<u8>>,
+    ) -> Result<Self, LibraryError> {
+        let mut library = Self::default();
+        let Some(domain) = blobs.get(&template.domain.hash) else { return Ok(library) };
+        if template.family == own::NAME {
+            let texts: Option<Vec<&[u8]>> =
+                template.inputs.iter().map(|hash| blobs.get(hash).map(Vec::as_slice)).collect();
+            if let Some(texts) = texts {
+                library.add_own(domain, &texts)?;
+            }
+        } else {
+            library.add(&template.domain.name, domain)?;
+        }
+        Ok(library)
+    }
+
+    /// The folder that a specification names.
+    ///
+    /// # Errors
+    /// [`GenerateError::UnknownFolder`] where the library has none of these hashes and this name.
+    pub fn own(&self, wanted: &DomainRef, inputs: &[Hash]) -> Result<&Collection, GenerateError> {
+        self.own
+            .get(&(wanted.hash, inputs.to_vec()))
+            .map(|collection| &**collection)
+            .filter(|collection| collection.name() == wanted.name)
+            .ok_or_else(|| GenerateError::UnknownFolder {
+                name: wanted.name.clone(),
+                hash: wanted.hash,
+                texts: inputs.len(),
+            })
+    }
+
+    /// The content of a facts file or a text, for a bundle.
+    #[must_use]
+    pub fn input_bytes(&self, hash: Hash) -> Option<&[u8]> {
+        self.inputs.get(&hash).map(|bytes| &**bytes)
     }
 
     /// The domain that a specification names.

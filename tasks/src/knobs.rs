@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn tasks_have_the_knobs_of_their_profile() {
         for (profile, seeds) in
-            [(Profile::Nano, 40), (Profile::Mini, 100), (Profile::Standard, 60), (Profile::Hard, 8)]
+            [(Profile::Nano, 40), (Profile::Mini, 20), (Profile::Standard, 10), (Profile::Hard, 2)]
         {
             let mut most = Knobs {
                 entities: 0,
@@ -301,13 +301,15 @@ mod tests {
             };
             for seed in 0..seeds {
                 let knobs = measured(profile, seed);
-
+                assert!(knobs.within(profile), "{profile}, seed {seed}: {knobs}");
                 most.entities = most.entities.max(knobs.entities);
                 most.constraints = most.constraints.max(knobs.constraints);
                 most.chain_depth = most.chain_depth.max(knobs.chain_depth);
             }
             let table = Knobs::of(profile);
-            assert_eq!((most.entities, most.constraints), (table.entities, table.constraints));
+            assert_eq!(most.constraints, table.constraints, "{profile}");
+            // A domain with long sentences has as many entities as fit the prompt.
+            assert!(most.entities * 2 >= table.entities, "{profile}: {most}");
             assert!(most.chain_depth + 1 >= table.chain_depth, "{profile}: {most}");
         }
     }

@@ -12,6 +12,7 @@
 //! compare. A seed whose task cannot be proved is tried again under derived sub-seeds, at most
 //! [`MAX_TRIES`] times.
 
+mod answer;
 mod artifact;
 pub mod cheat;
 mod constrain;
@@ -21,6 +22,7 @@ mod document;
 mod drawn;
 mod example;
 mod family;
+pub mod own;
 mod phrase;
 mod plan;
 mod plausible;
@@ -31,7 +33,7 @@ mod solve;
 mod trap;
 mod trial;
 mod witness;
-mod words;
+pub(crate) mod words;
 mod world;
 
 use lode_proto::{id::Hash, task::TaskSpec};
@@ -41,10 +43,9 @@ use crate::{
     domain::Domain,
     draw::Draw,
     family::{Exhausted, GenerateError, Library, MAX_TRIES},
-    query::{cell_of, value_of},
     types::{
-        Alias, AnswerKey, ConstraintKey, DocParagraph, Fact, FactRef, Gold, RosterEntry, Rule,
-        Standing, StatementKind, Task, Trap, TrapKind, TrapRole, TrappedWitness,
+        Alias, AnswerKey, ConstraintKey, DocParagraph, Gold, RosterEntry, Task, Trap, TrapRole,
+        TrappedWitness,
     },
 };
 
@@ -155,9 +156,29 @@ fn attempt_once(
             (std::mem::take(&mut drawn.traps), Some(drawn))
         }
     };
-    let mut readings = vec![early.checks.clone()];
-    for drafted in &traps {
-        let mut checks = early.checks.clone();
+    finish(&mut constraints, &early, &traps, plan, draw)?;
+
+    let conflicts = match &drawn {
+        Some(drawn) => document::Conflicts::Disputes(drawn),
+        None => document::Conflicts::Traps(&traps),
+    };
+    let document =
+        document::write(&world, plan, conflicts, draw).ok_or(Failed::Draw("document"))?;
+    let draft = Drafts { plan, world, questions, constraints, traps, document };
+    proven(spec, draft, draw)
+}
+
+/// Fixes what constraints leave open, so that the truth and every trapped reading can keep them.
+fn finish(
+    constraints: &mut [crate::types::Constraint],
+    truth: &trap::Derived,
+    traps: &[trap::DraftedTrap],
+    plan: &Plan,
+    draw: &mut Draw,
+) -> Result<(), Failed> {
+    let mut readings = vec![truth.checks.clone()];
+    for drafted in traps {
+        let mut checks = truth.checks.clone();
         for consequence in &drafted.consequences {
             if let crate::types::Consequence::Check { constraint, check } = consequence
                 && let Some(known) = checks.get_mut(usize::from(*constraint) - 1)
@@ -167,14 +188,26 @@ fn attempt_once(
         }
         readings.push(checks);
     }
-    constrain::finish(&mut constraints, &readings, plan, draw).ok_or(Failed::Draw("artifact"))?;
+    constrain::finish(constraints, &readings, plan, draw).ok_or(Failed::Draw("artifact"))
+}
 
-    let conflicts = match &drawn {
-        Some(drawn) => document::Conflicts::Disputes(drawn),
-        None => document::Conflicts::Traps(&traps),
-    };
-    let document =
-        document::write(&world, plan, conflicts, draw).ok_or(Failed::Draw("document"))?;
+/// All that a task is made of, before it is solved and proved.
+struct Drafts<'t, 'a> {
+    plan: &'t Plan,
+    world: world::World<'a>,
+    questions: Vec<question::Drafted>,
+    constraints: Vec<crate::types::Constraint>,
+    traps: Vec<trap::DraftedTrap>,
+    document: document::Document,
+}
+
+/// Solves the document without a look at the world, writes the witnesses, and proves the task.
+fn proven(
+    spec: &TaskSpec,
+    draft: Drafts<'_, '_>,
+    draw: &mut Draw,
+) -> Result<(Task, AnswerKey), Failed> {
+    let Drafts { plan, world, questions, constraints, traps, document } = draft;
     let roster: Vec<RosterEntry> =
         world.roster.iter().map(|name| RosterEntry { name: name.clone() }).collect();
     let truth =
@@ -223,14 +256,14 @@ fn attempt_once(
             })
             .collect(),
         traps: Vec::new(),
-        facts: facts(&world, &truth, &document.statements),
+        facts: answer::facts(&world, &truth, &document.statements),
         aliases: document
             .aliases
             .iter()
             .map(|(entity, name)| Alias {
                 entity: *entity,
                 name: name.clone(),
-                defined_in: defined_in(name, &document.statements),
+                defined_in: answer::defined_in(name, &document.statements),
             })
             .collect(),
         document: document.statements,
@@ -240,7 +273,7 @@ fn attempt_once(
     };
     for drafted in &traps {
         let number = u16::try_from(key.traps.len() + 1).unwrap_or(u16::MAX);
-        let trap = placed(drafted, &world, &key).ok_or(Failed::Draw("place for a trap"))?;
+        let trap = answer::placed(drafted, &world, &key).ok_or(Failed::Draw("place for a trap"))?;
         let told = |known: &Trap| (known.fact, known.kind) == (trap.fact, trap.kind);
         if trap.role == TrapRole::Binding && !key.traps.iter().any(told) {
             let text = caught(
@@ -317,111 +350,4 @@ fn artifact(
         }
     }
     artifact::compose(&derived.checks, draw)
-}
-
-/// A drafted trap with the paragraphs where it stands.
-fn placed(drafted: &trap::DraftedTrap, world: &world::World<'_>, key: &AnswerKey) -> Option<Trap> {
-    let schema = &world.schemas[drafted.fact.attr.at()];
-    let mut trap = Trap {
-        kind: drafted.kind,
-        role: drafted.role,
-        fact: drafted.fact,
-        right: value_of(drafted.right, schema)?,
-        wrong: value_of(drafted.wrong, schema)?,
-        right_paragraphs: Vec::new(),
-        wrong_paragraphs: Vec::new(),
-        consequences: drafted.consequences.clone(),
-    };
-    for (number, paragraph) in (1_u32..).zip(&key.document) {
-        let mut right = false;
-        let mut wrong = false;
-        for statement in &paragraph.statements {
-            let namesake = match &statement.kind {
-                StatementKind::Absolute { fact, .. } | StatementKind::Relative { fact, .. } => {
-                    drafted.other.is_none_or(|other| fact.entity == other)
-                }
-                _ => true,
-            };
-            wrong |= namesake && prove::is_trap(statement, &trap, key);
-            right |= match &statement.kind {
-                StatementKind::Absolute { fact, value, standing } => {
-                    *fact == trap.fact && *value == trap.right && *standing != Standing::Wider
-                }
-                StatementKind::Relative { fact, .. } => *fact == trap.fact,
-                StatementKind::Rule(rule) => settles(*rule, &trap, key),
-                _ => false,
-            };
-        }
-        if right {
-            trap.right_paragraphs.push(number);
-        }
-        if wrong {
-            trap.wrong_paragraphs.push(number);
-        }
-    }
-    Some(trap)
-}
-
-/// Whether a rule is one of those that settle what a trap is about.
-fn settles(rule: Rule, trap: &Trap, key: &AnswerKey) -> bool {
-    let stands = |wanted: Standing| {
-        let mut statements = key.document.iter().flat_map(|paragraph| &paragraph.statements);
-        statements.any(|statement| {
-            matches!(&statement.kind, StatementKind::Absolute { fact, value, standing }
-                if *fact == trap.fact && *value == trap.right && *standing == wanted)
-        })
-    };
-    match rule {
-        Rule::Over(..) => trap.kind == TrapKind::Superseded,
-        Rule::Holds(standing) => stands(standing),
-        Rule::Came { condition, came } => came && stands(Standing::If(condition)),
-    }
-}
-
-fn defined_in(name: &str, document: &[DocParagraph]) -> Option<u32> {
-    (1..).zip(document).find_map(|(number, paragraph)| {
-        paragraph
-            .statements
-            .iter()
-            .any(|statement| {
-                matches!(&statement.kind, StatementKind::AliasOf { alias, .. } if alias == name)
-            })
-            .then_some(number)
-    })
-}
-
-/// Every fact of the reading with the paragraphs that truly state it.
-fn facts(world: &world::World<'_>, truth: &solve::Reading, document: &[DocParagraph]) -> Vec<Fact> {
-    let attrs = world.schemas.len();
-    let mut facts: Vec<Fact> = Vec::with_capacity(world.roster.len() * attrs);
-    for entity in world.entities() {
-        for attr in world.attr_ids() {
-            let fact = FactRef { entity, attr };
-            let Some(value) = value_of(truth.table.get(fact), &world.schemas[attr.at()]) else {
-                continue;
-            };
-            let reference = match truth.how(fact) {
-                solve::How::Relative(_, entity) => Some(FactRef { entity, attr }),
-                _ => None,
-            };
-            facts.push(Fact { fact, value, paragraphs: Vec::new(), reference });
-        }
-    }
-    for (number, paragraph) in (1_u32..).zip(document) {
-        for statement in &paragraph.statements {
-            let (fact, stated) = match &statement.kind {
-                StatementKind::Absolute { standing: Standing::Wider, .. } => continue,
-                StatementKind::Absolute { fact, value, .. } => {
-                    (fact, cell_of(value, &world.schemas[fact.attr.at()]))
-                }
-                StatementKind::Relative { fact, .. } => (fact, Some(truth.table.get(*fact))),
-                _ => continue,
-            };
-            let Ok(at) = facts.binary_search_by_key(fact, |known| known.fact) else { continue };
-            if stated == Some(truth.table.get(*fact)) {
-                facts[at].paragraphs.push(number);
-            }
-        }
-    }
-    facts
 }

@@ -556,10 +556,10 @@ impl Engine for Newer {
 
     fn library(
         &self,
-        domain: &lode_proto::task::DomainRef,
+        template: &lode_proto::task::TaskTemplate,
         blobs: &std::collections::BTreeMap<Hash, Vec<u8>>,
-    ) -> Result<Library, lode_tasks::family::DomainError> {
-        BuiltinEngine.library(domain, blobs)
+    ) -> Result<Library, lode_tasks::family::LibraryError> {
+        BuiltinEngine.library(template, blobs)
     }
 
     fn prompt(&self, task: &Task) -> String {

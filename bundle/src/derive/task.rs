@@ -85,7 +85,7 @@ impl<'a> Maker<'a> {
             Finding::bundle(Check::Inconclusive, what)
         })?;
         let library = engine
-            .library(&template.domain, &record.blobs)
+            .library(template, &record.blobs)
             .map_err(|error| Finding::bundle(Check::Evidence, error.to_string()))?;
         let (secret, beacon) = (epoch.secret, epoch.beacon);
         Ok(Self { engine, family, library, campaign, secret, beacon, stored })

@@ -65,6 +65,52 @@ impl Keys {
     }
 }
 
+/// What the tasks of an epoch are made from.
+pub struct Source {
+    template: TaskTemplate,
+    blobs: BTreeMap<Hash, Vec<u8>>,
+}
+
+impl Source {
+    fn builtin() -> Self {
+        let library = Library::builtin().unwrap();
+        let domain = library.named("companies").unwrap();
+        let bytes = library.domain_bytes(domain.hash).unwrap().to_vec();
+        let blobs = BTreeMap::from([(domain.hash, bytes)]);
+        let template = TaskTemplate {
+            family: "longdoc".into(),
+            engine_version: lode_tasks::ENGINE_VERSION,
+            domain,
+            profile: Profile::Nano,
+            inputs: Vec::new(),
+        };
+        Self { template, blobs }
+    }
+
+    /// The example folder of the documentation.
+    fn own() -> Self {
+        let facts = include_bytes!("../../../docs/examples/own-documents/facts.toml");
+        let texts: [&[u8]; 3] = [
+            include_bytes!("../../../docs/examples/own-documents/coast-guide.md"),
+            include_bytes!("../../../docs/examples/own-documents/builders.txt"),
+            include_bytes!("../../../docs/examples/own-documents/logbook.txt"),
+        ];
+        let mut library = Library::default();
+        let (domain, inputs) = library.add_own(facts, &texts).unwrap();
+        let wanted = std::iter::once(domain.hash).chain(inputs.iter().copied());
+        let blobs =
+            wanted.map(|hash| (hash, library.input_bytes(hash).unwrap().to_vec())).collect();
+        let template = TaskTemplate {
+            family: "own".into(),
+            engine_version: lode_tasks::ENGINE_VERSION,
+            domain,
+            profile: Profile::Mini,
+            inputs,
+        };
+        Self { template, blobs }
+    }
+}
+
 /// A finished epoch with everything needed to change and sign it again.
 #[derive(Clone)]
 pub struct World {
@@ -167,20 +213,25 @@ impl World {
     pub fn new(counters: u64) -> Self {
         static MADE: Mutex<BTreeMap<u64, World>> = Mutex::new(BTreeMap::new());
         let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-        made.entry(counters).or_insert_with(|| Self::make(counters, &[], card())).clone()
+        made.entry(counters).or_insert_with(|| Self::make(counters, Source::builtin(), &[], card())).clone()
     }
 
     /// An epoch in which the model passes every nano task and is moved to mini.
     pub fn of_two_profiles() -> Self {
-        Self::make(18, &[Profile::Nano, Profile::Mini], card())
+        Self::make(18, Source::builtin(), &[Profile::Nano, Profile::Mini], card())
     }
 
     /// An epoch whose miners run a policy of this card.
     pub fn of_card(counters: u64, card: PolicyCard) -> Self {
-        Self::make(counters, &[], card)
+        Self::make(counters, Source::builtin(), &[], card)
     }
 
-    fn make(counters: u64, profiles: &[Profile], card: PolicyCard) -> Self {
+    /// An epoch of tasks about somebody's own documents.
+    pub fn of_own(counters: u64) -> Self {
+        Self::make(counters, Source::own(), &[], card())
+    }
+
+    fn make(counters: u64, source: Source, profiles: &[Profile], card: PolicyCard) -> Self {
         let coordinator = key(1);
         let verifiers: Vec<SecretKey> = (10..13).map(key).collect();
         let miners: Vec<SecretKey> = (20..22).map(key).collect();
@@ -196,18 +247,9 @@ impl World {
         };
         let (network, genesis_envelope) = genesis.seal(&coordinator).unwrap();
         let mut keys = Keys { coordinator, verifiers, miners, sequence: BTreeMap::new(), network };
-        let library = Library::builtin().unwrap();
-        let domain = library.named("companies").unwrap();
         let secret = Hash::of(b"a secret");
-        let template = TaskTemplate {
-            family: "longdoc".into(),
-            engine_version: lode_tasks::ENGINE_VERSION,
-            domain: domain.clone(),
-            profile: Profile::Nano,
-            inputs: Vec::new(),
-        };
         let campaign = Campaign {
-            template,
+            template: source.template,
             group_size: GROUP,
             max_completion_tokens: 256,
             lease_ms: 60_000,
@@ -267,10 +309,7 @@ impl World {
             groups: Vec::new(),
             ledger: Vec::new(),
             faults: Vec::new(),
-            blobs: BTreeMap::from([(
-                domain.hash,
-                library.domain_bytes(domain.hash).unwrap().to_vec(),
-            )]),
+            blobs: source.blobs,
             earlier: Vec::new(),
             licence: "CC-BY-4.0".into(),
         };
@@ -300,17 +339,12 @@ impl World {
         let place = Place { profile, index: earlier as u64 };
         let spec = campaign.spec(&self.record.secret.0, &beacon, place);
         let engine = BuiltinEngine;
-        let library = engine.library(&campaign.template.domain, &self.record.blobs).unwrap();
-        let (task, answers) = match lode_tasks::longdoc::generate(&spec, &library) {
+        let library = engine.library(&campaign.template, &self.record.blobs).unwrap();
+        let (task, answers) = match engine.family(&spec.family).unwrap().generate(&spec, &library) {
             Ok(made) => made,
             Err(GenerateError::Exhausted(_)) => {
                 let outcome = Outcome::Exhausted;
-                self.record.counters.push(CounterRecord {
-                    counter,
-                    profile: Profile::Nano,
-                    task: None,
-                    outcome,
-                });
+                self.record.counters.push(CounterRecord { counter, profile, task: None, outcome });
                 return;
             }
             Err(error) => panic!("{error}"),
@@ -318,12 +352,7 @@ impl World {
         let id = task.id().unwrap();
         if counter % 7 == 5 {
             let outcome = Outcome::Unanswered { leases: 3 };
-            self.record.counters.push(CounterRecord {
-                counter,
-                profile: Profile::Nano,
-                task: Some(id),
-                outcome,
-            });
+            self.record.counters.push(CounterRecord { counter, profile, task: Some(id), outcome });
             return;
         }
         let easy = !campaign.profiles.is_empty() && profile == Profile::Nano;
@@ -333,12 +362,7 @@ impl World {
         let uploaded = if counter % 11 == 8 { 3 } else { texts.len() };
         let group = self.group(counter, &task, &answers, &texts, uploaded);
         let outcome = outcome_of(&group, self.keys.network, uploaded == texts.len());
-        self.record.counters.push(CounterRecord {
-            counter,
-            profile: Profile::Nano,
-            task: Some(id),
-            outcome,
-        });
+        self.record.counters.push(CounterRecord { counter, profile, task: Some(id), outcome });
         let miner = group.miner;
         self.record.groups.push(group);
         if uploaded == texts.len() {

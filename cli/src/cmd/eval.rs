@@ -10,7 +10,6 @@ use lode_tasks::{
     family::GenerateError,
     grade::Grader,
     grammar::grammar,
-    longdoc,
     types::{AnswerKey, FailureClass, Task},
 };
 use serde::Serialize;
@@ -18,7 +17,7 @@ use serde::Serialize;
 use crate::{
     Outcome,
     args::EvalTasks,
-    cmd::{model::obtain, task::template},
+    cmd::{model::obtain, task::{generate, template}},
     term,
 };
 
@@ -111,7 +110,7 @@ fn held_out(args: &EvalTasks) -> anyhow::Result<Vec<HeldOut>> {
     while (tasks.len() as u64) < args.tasks {
         let seed = seed::held_out_seed(&root, counter);
         counter += 1;
-        match longdoc::generate(&template.spec(seed), &library) {
+        match generate(&template.spec(seed), &library) {
             Ok((task, key)) => tasks.push(HeldOut { task, key, seed }),
             Err(GenerateError::Exhausted(_)) => {}
             Err(error) => return Err(error.into()),

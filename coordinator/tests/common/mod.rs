@@ -40,11 +40,11 @@ use lode_proto::{
     policy::{Policy, PolicyCard, Sampling},
     refusal::Refusal,
     seed,
-    task::{DomainRef, Profile, TaskSpec},
+    task::{Profile, TaskSpec, TaskTemplate},
     verify::{GradeJob, JobVerdict, VerdictCommit, VerdictReveal, VerifyReply, VerifyRequest},
 };
 use lode_tasks::{
-    family::{DomainError, Family, GenerateError, Library},
+    family::{Family, GenerateError, Library, LibraryError},
     types::{AnswerKey, Task, Verdict},
 };
 use tokio::sync::mpsc;
@@ -87,10 +87,10 @@ impl Engine for Spy {
 
     fn library(
         &self,
-        domain: &DomainRef,
+        template: &TaskTemplate,
         blobs: &BTreeMap<Hash, Vec<u8>>,
-    ) -> Result<Library, DomainError> {
-        BuiltinEngine.library(domain, blobs)
+    ) -> Result<Library, LibraryError> {
+        BuiltinEngine.library(template, blobs)
     }
 
     fn prompt(&self, task: &Task) -> String {

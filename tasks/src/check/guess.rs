@@ -166,9 +166,7 @@ fn rare(task: &Task, part: &str, of: impl Fn(&str) -> Option<&str>) -> u64 {
     let names = task.roster.iter().map(|entry| entry.name.as_str());
     let mut least = u64::MAX;
     let mut weigh = |all: u64, fitting: u64| {
-        if fitting > 0 {
-            least = least.min(all / fitting);
-        }
+        least = least.min(all.checked_div(fitting).unwrap_or(u64::MAX));
     };
     weigh(task.roster.len() as u64, names.filter(|name| has(name)).count() as u64);
     for schema in task.attributes.iter().filter(|schema| schema.kind == ValueKind::Category) {

@@ -353,7 +353,7 @@ impl Reader {
                 format!("from {min} to {max} is no range: 0 < min < max <= {LARGEST} is expected"),
             );
         }
-        if min % step != 0 && decimal || max % step != 0 && decimal {
+        if decimal && (min % step != 0 || max % step != 0) {
             return self.fault(
                 &format!("{place}.step"),
                 "`min` and `max` must be multiples of `step` (all three in thousandths)",

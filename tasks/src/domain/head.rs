@@ -20,13 +20,17 @@ impl Reader {
                 format!("is {}, but the file is called {}", quoted(&raw.name), quoted(&self.name)),
             );
         }
-        for (place, parts) in
-            [("names.first", &raw.names.first), ("names.second", &raw.names.second)]
-        {
-            let _ = self.names(place, parts);
+        if self.own {
+            self.own_head(raw);
+        } else {
+            for (place, parts) in
+                [("names.first", &raw.names.first), ("names.second", &raw.names.second)]
+            {
+                let _ = self.names(place, parts);
+            }
+            self.filled("titles", &raw.titles);
+            self.filled("noise.general", &raw.noise.general);
         }
-        self.filled("titles", &raw.titles);
-        self.filled("noise.general", &raw.noise.general);
         let sources = &raw.sources.names;
         let _ = self.sized("sources.names", sources.len(), MIN_SOURCES, MAX_SOURCES, "sources");
         let _ = self.once("sources.names", sources);

@@ -9,7 +9,7 @@ use super::{
     finding::Stop,
     raw::{Common, Raw},
     reader::Reader,
-    template::Slot,
+    template::{Slot, Template},
 };
 
 impl Reader {
@@ -24,10 +24,10 @@ impl Reader {
         self.strangers(&raw, example);
         let shared = raw.shared.as_ref().unwrap_or(&common.shared);
         let (attributes, joint) = self.attributes(&raw.attributes, shared)?;
-        if attributes.iter().filter(|attribute| attribute.short).count() < 2 {
+        if !self.own && attributes.iter().filter(|attribute| attribute.short).count() < 2 {
             let _ = self.fault::<()>("attributes", "at least two must have `short = true`");
         }
-        let groups = self.groups(&raw, &attributes)?;
+        let groups = if self.own { Vec::new() } else { self.groups(&raw, &attributes)? };
         let measures = self.measures(&raw, &attributes)?;
         let entity = &[Slot::Entity][..];
         let marks = self.marks(raw.sources.marks.as_ref().unwrap_or(&common.sources.marks));
@@ -72,8 +72,8 @@ impl Reader {
                 &[S::Sentence],
             )?,
             noise_general: raw.noise.general.clone(),
-            noise_entity: self.list("noise.entity", &raw.noise.entity, entity)?,
-            noise_pair: self.list("noise.pair", &raw.noise.pair, &[S::Entity, S::Other])?,
+            noise_entity: self.noise("noise.entity", &raw.noise.entity, entity)?,
+            noise_pair: self.noise("noise.pair", &raw.noise.pair, &[S::Entity, S::Other])?,
             questions: Questions {
                 which: self.list("questions.which", &q.which, &[S::Superlative])?,
                 which_filtered: self.list(
@@ -285,5 +285,10 @@ impl Reader {
         };
         self.collisions(&domain);
         if self.count() == 0 { Ok(domain) } else { Err(Stop) }
+    }
+
+    /// Sentences that say nothing; a facts file has none.
+    fn noise(&self, place: &str, texts: &[String], slots: &[Slot]) -> Result<Vec<Template>, Stop> {
+        if self.own { Ok(Vec::new()) } else { self.list(place, texts, slots) }
     }
 }

@@ -15,12 +15,19 @@ use super::{
 pub(super) struct Reader {
     pub(super) name: String,
     pub(super) keys: Vec<String>,
+    /// Whether it is a facts file, which draws no names and has no paragraphs of its own.
+    pub(super) own: bool,
     faults: RefCell<Vec<Fault>>,
 }
 
 impl Reader {
     pub(super) fn new(name: &str, keys: Vec<String>) -> Self {
-        Self { name: name.to_owned(), keys, faults: RefCell::default() }
+        Self { name: name.to_owned(), keys, own: false, faults: RefCell::default() }
+    }
+
+    /// For a facts file.
+    pub(super) fn of_own(name: &str, keys: Vec<String>) -> Self {
+        Self { own: true, ..Self::new(name, keys) }
     }
 
     /// What was found.

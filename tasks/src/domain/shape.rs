@@ -36,24 +36,40 @@ pub(super) fn read(text: &str) -> Result<Raw, Vec<Finding>> {
     match toml::from_str::<Raw>(text) {
         Ok(raw) => Ok(raw),
         Err(error) => {
-            let mut found = Shape { starts: line_starts(text), findings: Vec::new() };
-            found.explain(text);
-            if found.findings.is_empty() {
-                found.error("", &error, 0);
-            }
-            found.findings.sort_by_key(|finding| finding.line);
-            Err(found.findings)
+            Err(explained(text, &error, &REQUIRED, Shape::section))
         }
     }
 }
 
-struct Shape {
+/// Everything that keeps a text from being read, `error` where nothing is found section by section.
+/// `section` reads the value of one key and says whether it knows the key.
+pub(super) fn explained(
+    text: &str,
+    error: &Error,
+    required: &[(&str, &str)],
+    section: impl Fn(&mut Shape, &str, Spanned<DeValue<'_>>) -> bool,
+) -> Vec<Finding> {
+    let mut found = Shape { starts: line_starts(text), findings: Vec::new() };
+    found.explain(text, required, section);
+    if found.findings.is_empty() {
+        found.error("", error, 0);
+    }
+    found.findings.sort_by_key(|finding| finding.line);
+    found.findings
+}
+
+pub(super) struct Shape {
     starts: Vec<usize>,
     findings: Vec<Finding>,
 }
 
 impl Shape {
-    fn explain(&mut self, text: &str) {
+    fn explain(
+        &mut self,
+        text: &str,
+        required: &[(&str, &str)],
+        section: impl Fn(&mut Self, &str, Spanned<DeValue<'_>>) -> bool,
+    ) {
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in errors.iter().take(MAX_FINDINGS) {
             self.error("", error, 0);
@@ -62,9 +78,9 @@ impl Shape {
             return;
         }
         let table = table.into_inner();
-        for (name, example) in REQUIRED {
-            if !table.contains_key(name) {
-                self.add(0, name, format!("is missing; a domain needs {example}"));
+        for (name, example) in required {
+            if !table.contains_key(*name) {
+                self.add(0, name, format!("is missing; the file needs {example}"));
             }
         }
         for (key, value) in table {
@@ -72,30 +88,38 @@ impl Shape {
                 return;
             }
             let (at, key) = (key.span().start, key.into_inner());
-            match key.as_ref() {
-                "name" | "entity" | "entities" => self.one::<String>(&key, value),
-                "titles" => self.one::<Vec<String>>(&key, value),
-                "names" => self.one::<Names>(&key, value),
-                "attributes" => self.each::<RawAttribute>(&key, value),
-                "measures" => self.each::<RawMeasure>(&key, value),
-                "groups" => self.each::<RawGroup>(&key, value),
-                "scopes" => self.each::<RawScope>(&key, value),
-                "example" => self.one::<RawExample>(&key, value),
-                "sources" => self.one::<RawSources>(&key, value),
-                "scope" => self.one::<RawRules>(&key, value),
-                "aliases" | "instructions" => self.one::<RawWordings>(&key, value),
-                "noise" => self.one::<RawNoise>(&key, value),
-                "shared" => self.one::<RawShared>(&key, value),
-                "questions" => self.one::<RawQuestions>(&key, value),
-                "phrases" => self.one::<RawPhrases>(&key, value),
-                "constraints" => self.one::<RawConstraints>(&key, value),
-                _ => self.add(at, "", format!("unknown section {}", quoted(&key))),
+            if !section(self, key.as_ref(), value) {
+                self.add(at, "", format!("unknown section {}", quoted(&key)));
             }
         }
     }
 
+    /// One section of a domain file.
+    fn section(&mut self, key: &str, value: Spanned<DeValue<'_>>) -> bool {
+        match key {
+            "name" | "entity" | "entities" => self.one::<String>(key, value),
+            "titles" => self.one::<Vec<String>>(key, value),
+            "names" => self.one::<Names>(key, value),
+            "attributes" => self.each::<RawAttribute>(key, value),
+            "measures" => self.each::<RawMeasure>(key, value),
+            "groups" => self.each::<RawGroup>(key, value),
+            "scopes" => self.each::<RawScope>(key, value),
+            "example" => self.one::<RawExample>(key, value),
+            "sources" => self.one::<RawSources>(key, value),
+            "scope" => self.one::<RawRules>(key, value),
+            "aliases" | "instructions" => self.one::<RawWordings>(key, value),
+            "noise" => self.one::<RawNoise>(key, value),
+            "shared" => self.one::<RawShared>(key, value),
+            "questions" => self.one::<RawQuestions>(key, value),
+            "phrases" => self.one::<RawPhrases>(key, value),
+            "constraints" => self.one::<RawConstraints>(key, value),
+            _ => return false,
+        }
+        true
+    }
+
     /// Every element of an array of tables by itself.
-    fn each<T: for<'de> Deserialize<'de>>(&mut self, place: &str, value: Spanned<DeValue<'_>>) {
+    pub(super) fn each<T: for<'de> Deserialize<'de>>(&mut self, place: &str, value: Spanned<DeValue<'_>>) {
         let at = value.span().start;
         let DeValue::Array(array) = value.into_inner() else {
             self.add(at, place, format!("must be a list of tables, each headed [[{place}]]"));
@@ -115,7 +139,7 @@ impl Shape {
     }
 
     /// One value; a table again and again without its unknown fields, each of them a finding.
-    fn one<T: for<'de> Deserialize<'de>>(&mut self, place: &str, value: Spanned<DeValue<'_>>) {
+    pub(super) fn one<T: for<'de> Deserialize<'de>>(&mut self, place: &str, value: Spanned<DeValue<'_>>) {
         let start = value.span().start;
         let mut value = value;
         while let Err(error) = T::deserialize(value.clone().into_deserializer()) {

@@ -29,14 +29,15 @@ const WORD_LETTERS: (usize, usize) = (3, 7);
 
 /// A line that satisfies every check; `None` where this composer finds none.
 pub(super) fn compose(checks: &[Check], draw: &mut Draw) -> Option<String> {
-    let line = Line::write(checks, true, draw)?;
+    let checks: Vec<&Check> = checks.iter().collect();
+    let line = Line::write(&checks, true, draw)?;
     (line.words <= MAX_WORDS && checks.iter().all(|check| check::holds(check, &line.text)))
         .then_some(line.text)
 }
 
 /// Words that the checks need at the least, as composed without any word count; `None` where they
 /// do not go together.
-pub(super) fn words_needed(checks: &[Check], draw: &mut Draw) -> Option<usize> {
+pub(super) fn words_needed(checks: &[&Check], draw: &mut Draw) -> Option<usize> {
     let counted = |check: &Check| {
         matches!(check, Check::WordCount(_) | Check::MaxWords(_) | Check::MinWords(_))
     };
@@ -62,7 +63,7 @@ struct Line<'d> {
 
 impl<'d> Line<'d> {
     /// `counts`: whether word counts are kept to.
-    fn write(checks: &[Check], counts: bool, draw: &'d mut Draw) -> Option<Self> {
+    fn write(checks: &[&Check], counts: bool, draw: &'d mut Draw) -> Option<Self> {
         let mut barred = 0;
         let mut reserved = None;
         for check in checks {
@@ -124,7 +125,7 @@ impl<'d> Line<'d> {
     }
 
     /// The words that checks fix at the start.
-    fn lead(&mut self, checks: &[Check]) -> Option<()> {
+    fn lead(&mut self, checks: &[&Check]) -> Option<()> {
         for check in checks {
             match check {
                 Check::StartsWith(forms) => self.add(forms.first()?),
@@ -199,7 +200,7 @@ impl<'d> Line<'d> {
         }
     }
 
-    fn terms(&mut self, checks: &[Check]) {
+    fn terms(&mut self, checks: &[&Check]) {
         for check in checks {
             if let Check::Order(terms) = check {
                 for form in terms.iter().filter_map(|forms| forms.first()) {
@@ -219,7 +220,7 @@ impl<'d> Line<'d> {
         }
     }
 
-    fn numbers(&mut self, checks: &[Check]) -> Option<()> {
+    fn numbers(&mut self, checks: &[&Check]) -> Option<()> {
         for check in checks {
             match check {
                 Check::Equation { a, b } => {
@@ -256,7 +257,7 @@ impl<'d> Line<'d> {
     }
 
     /// Words with a letter that must occur so often.
-    fn letters(&mut self, checks: &[Check]) -> Option<()> {
+    fn letters(&mut self, checks: &[&Check]) -> Option<()> {
         for check in checks {
             let Check::LetterCount { letter, count } = check else { continue };
             let last = last_word(checks).unwrap_or("");
@@ -273,7 +274,7 @@ impl<'d> Line<'d> {
     }
 
     /// Filler up to the word count, and the last word.
-    fn fill(&mut self, checks: &[Check], counts: bool) -> Option<()> {
+    fn fill(&mut self, checks: &[&Check], counts: bool) -> Option<()> {
         let end = last_word(checks);
         let tail = usize::from(end.is_some());
         let mut least = 1;
@@ -329,7 +330,7 @@ impl<'d> Line<'d> {
     }
 
     /// Full stops, spread evenly over the places that may have one.
-    fn sentences(&mut self, checks: &[Check]) -> Option<()> {
+    fn sentences(&mut self, checks: &[&Check]) -> Option<()> {
         for check in checks {
             let Check::SentenceCount(count) = check else { continue };
             let count = usize::from(*count);
@@ -355,7 +356,7 @@ fn free(text: &str, reserved: Option<&str>, word: &str) -> bool {
 }
 
 /// All words that the checks ask for.
-fn required(checks: &[Check]) -> String {
+fn required(checks: &[&Check]) -> String {
     let mut all = String::new();
     let mut add = |text: Option<&String>| {
         all.push_str(text.map_or("", String::as_str));
@@ -374,8 +375,8 @@ fn required(checks: &[Check]) -> String {
 }
 
 /// The word that the line must end with.
-fn last_word(checks: &[Check]) -> Option<&str> {
-    checks.iter().find_map(|check| match check {
+fn last_word<'c>(checks: &[&'c Check]) -> Option<&'c str> {
+    checks.iter().find_map(|check| match *check {
         Check::EndsWith(word) => Some(word.as_str()),
         _ => None,
     })

@@ -116,6 +116,17 @@ pub(super) fn depends_on(constraint: &Constraint) -> Vec<u16> {
     questions
 }
 
+/// Whether a constraint takes a term or a number from this attribute.
+pub(super) fn looks_at(constraint: &Constraint, attr: AttrId) -> bool {
+    match constraint {
+        Constraint::Fact(fact) => fact.attr == attr,
+        Constraint::Category { attr: own, .. } => *own == attr,
+        _ => sources(constraint).any(|source| {
+            source.attr == Some(attr) || source.and.as_ref().is_some_and(|term| term.attr == attr)
+        }),
+    }
+}
+
 /// Facts beyond the questions' own support, under the true answers.
 fn support(constraint: &Constraint, questions: &[Drafted]) -> Vec<FactRef> {
     supported(constraint, |question| {

@@ -20,7 +20,7 @@ use super::{
     constrain,
     plan::Plan,
     question::Drafted,
-    trap::{Derived, DraftedTrap, consequences, derive},
+    trap::{Derived, DraftedTrap, consequences, derive_again},
     words,
     world::World,
 };
@@ -343,7 +343,13 @@ impl Disputes<'_, '_> {
         if negative {
             return None;
         }
-        let caught = derive(self.world, self.questions, self.constraints, &table)?;
+        let caught = derive_again(
+            self.world,
+            self.questions,
+            self.constraints,
+            &table,
+            (fact.attr, self.truth),
+        )?;
         let consequences = consequences(self.truth, &caught);
         (consequences.is_empty() == (role == TrapRole::Bait)).then_some(DraftedTrap {
             kind,

@@ -15,13 +15,15 @@ use crate::{
     types::{DocParagraph, EntityId, NamedBy, Naming, Statement, StatementKind},
 };
 
+pub(super) use candidate::attributed;
+
 use super::{dispute::Drawn, plan::Plan, trap::DraftedTrap, world::World};
 
 /// A paragraph before its place is known.
 #[derive(Debug, Clone)]
-struct Draft {
-    text: String,
-    statements: Vec<Statement>,
+pub(super) struct Draft {
+    pub(super) text: String,
+    pub(super) statements: Vec<Statement>,
 }
 
 /// The rendered document.
@@ -61,20 +63,20 @@ pub(super) fn write(
 }
 
 /// A statement under the canonical name.
-fn statement(kind: StatementKind) -> Statement {
+pub(super) fn statement(kind: StatementKind) -> Statement {
     Statement { kind, named: None, printed: None }
 }
 
 /// A paragraph that states nothing about any fact.
-fn nothing(text: String) -> Draft {
+pub(super) fn nothing(text: String) -> Draft {
     Draft { text, statements: vec![statement(StatementKind::Nothing)] }
 }
 
-fn alias(name: &str) -> Naming {
+pub(super) fn alias(name: &str) -> Naming {
     Naming { text: name.to_owned(), by: NamedBy::Alias }
 }
 
-fn capitalised(text: &str) -> String {
+pub(super) fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

@@ -5,7 +5,8 @@
 use crate::{
     draw::Draw,
     query::{Cell, Evaluator, Table},
-    types::{Answer, Check, Consequence, Constraint, EntityId, FactRef, TrapKind, TrapRole},
+    types::{
+        AttrId,Answer, Check, Consequence, Constraint, EntityId, FactRef, TrapKind, TrapRole},
 };
 
 use super::{constrain, plan::Plan, question::Drafted, world::World};
@@ -50,6 +51,41 @@ pub(super) fn derive(
     let checks = constraints
         .iter()
         .map(|constraint| constrain::resolve(constraint, world, &answers, table))
+        .collect::<Option<Vec<_>>>()?;
+    Some(Derived { answers, checks })
+}
+
+/// As [`derive`], where the table differs from that of the truth in one attribute alone: only what
+/// looks at it is worked out again.
+pub(super) fn derive_again(
+    world: &World<'_>,
+    questions: &[Drafted],
+    constraints: &[Constraint],
+    table: &Table,
+    (attr, truth): (AttrId, &Derived),
+) -> Option<Derived> {
+    let evaluator = Evaluator { table, attributes: &world.schemas };
+    let mut moved = false;
+    let mut answers = Vec::with_capacity(questions.len());
+    for (question, known) in questions.iter().zip(&truth.answers) {
+        if !question.query.mentions(attr) {
+            answers.push(known.clone());
+            continue;
+        }
+        let answer = evaluator.answer(&question.query).ok()?;
+        moved |= answer != *known;
+        answers.push(answer);
+    }
+    let checks = constraints
+        .iter()
+        .zip(&truth.checks)
+        .map(|(constraint, known)| {
+            if moved || constrain::looks_at(constraint, attr) {
+                constrain::resolve(constraint, world, &answers, table)
+            } else {
+                Some(known.clone())
+            }
+        })
         .collect::<Option<Vec<_>>>()?;
     Some(Derived { answers, checks })
 }

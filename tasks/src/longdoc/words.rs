@@ -4,7 +4,7 @@
 use crate::domain::Domain;
 
 /// Dates that figures may bear.
-pub(super) const DATES: [&str; 8] = [
+pub(crate) const DATES: [&str; 8] = [
     "31 January",
     "28 February",
     "31 March",
@@ -16,10 +16,10 @@ pub(super) const DATES: [&str; 8] = [
 ];
 
 /// A condition: as a clause, as having come about, as not having come about.
-pub(super) struct Condition {
-    pub(super) clause: &'static str,
-    pub(super) came: &'static str,
-    pub(super) failed: &'static str,
+pub(crate) struct Condition {
+    pub(crate) clause: &'static str,
+    pub(crate) came: &'static str,
+    pub(crate) failed: &'static str,
 }
 
 const fn condition(clause: &'static str, came: &'static str, failed: &'static str) -> Condition {
@@ -27,7 +27,7 @@ const fn condition(clause: &'static str, came: &'static str, failed: &'static st
 }
 
 /// Conditions that a correction may hang on.
-pub(super) const CONDITIONS: [Condition; 12] = [
+pub(crate) const CONDITIONS: [Condition; 12] = [
     condition(
         "the recount is confirmed",
         "The recount was confirmed.",
@@ -75,7 +75,7 @@ pub(super) const CONDITIONS: [Condition; 12] = [
 ];
 
 /// How a sentence is attributed: `{}` is the source, capitalised where it begins, then the sentence.
-pub(super) const BY_SOURCE: [(&str, &str, bool); 4] = [
+pub(crate) const BY_SOURCE: [(&str, &str, bool); 4] = [
     ("", ": {}", true),
     ("According to the ", ": {}", false),
     ("Entry of the ", ": {}", false),
@@ -83,36 +83,36 @@ pub(super) const BY_SOURCE: [(&str, &str, bool); 4] = [
 ];
 
 /// How a sentence bears a date, before and after the date; the sentence follows.
-pub(super) const BY_DATE: [(&str, &str); 3] =
+pub(crate) const BY_DATE: [(&str, &str); 3] =
     [("As of ", ": "), ("Position on ", ": "), ("State of affairs on ", ": ")];
 
 /// How a sentence hangs on a condition, before and after its clause; the sentence follows.
-pub(super) const BY_CONDITION: [(&str, &str); 3] =
+pub(crate) const BY_CONDITION: [(&str, &str); 3] =
     [("In case ", ": "), ("Provided that ", ": "), ("To be read, if ", ", as follows: ")];
 
 /// The rule that one source holds, before and after its name.
-pub(super) const SOURCE_RULES: [(&str, &str); 3] = [
+pub(crate) const SOURCE_RULES: [(&str, &str); 3] = [
     ("Where statements about one matter differ, the ", " holds over every other source."),
     ("The ", " is right wherever another source differs from it."),
     ("Whatever other sources say, the ", " decides where it speaks."),
 ];
 
 /// The rule that one date holds, before and after it.
-pub(super) const DATE_RULES: [(&str, &str); 3] = [
+pub(crate) const DATE_RULES: [(&str, &str); 3] = [
     ("Where statements bear different dates, those of ", " are meant."),
     ("Of statements with different dates, only those of ", " count here."),
     ("Everything asked about this file refers to ", " where several dates are given."),
 ];
 
 /// How a figure is rounded.
-pub(super) const HEDGES: [&str; 5] = ["about", "roughly", "around", "nearly", "close to"];
+pub(crate) const HEDGES: [&str; 5] = ["about", "roughly", "around", "nearly", "close to"];
 
 /// Initials that read as words: no aliases.
-pub(super) const SMALL_WORDS: [&str; 14] =
+pub(crate) const SMALL_WORDS: [&str; 14] =
     ["AM", "AN", "AS", "AT", "BE", "BY", "DO", "HE", "IF", "IN", "IS", "IT", "OF", "ON"];
 
 /// The heading of a section of a group; `at` tells sections of one group apart.
-pub(super) fn heading(domain: &Domain, group: usize, at: usize) -> Option<String> {
+pub(crate) fn heading(domain: &Domain, group: usize, at: usize) -> Option<String> {
     let headings = &domain.groups.get(group)?.headings;
     headings.get(at % headings.len().max(1)).cloned().or_else(|| Some("Further notes".to_owned()))
 }

@@ -91,6 +91,20 @@ impl<'a> World<'a> {
         world
     }
 
+    /// A world of somebody's own texts: nothing is drawn, and everything is stated absolutely.
+    /// `attrs` are places in the domain, `roster` is sorted.
+    pub(super) fn given(
+        domain: &'a Domain,
+        attrs: Vec<u16>,
+        roster: Vec<String>,
+        table: Table,
+    ) -> Self {
+        let schemas: Vec<AttributeSchema> =
+            attrs.iter().map(|at| domain.attributes[usize::from(*at)].schema.clone()).collect();
+        let parents = vec![None; roster.len() * attrs.len()];
+        Self { domain, table, attrs, schemas, roster, groups: Vec::new(), parents }
+    }
+
     /// The domain's side of an attribute.
     pub(super) fn attribute(&self, attr: AttrId) -> &'a Attribute {
         &self.domain.attributes[usize::from(self.attrs[attr.at()])]

@@ -68,6 +68,12 @@ impl Table {
         }
     }
 
+    /// How many facts are known.
+    #[must_use]
+    pub fn known(&self) -> usize {
+        self.cells.iter().filter(|cell| **cell != Cell::Missing).count()
+    }
+
     /// Whether two tables agree everywhere.
     #[must_use]
     pub fn agrees(&self, other: &Self) -> bool {

@@ -1,8 +1,11 @@
 //! `lode task …`: one file a command. What they share is which task is meant.
 
+mod bench;
+mod folder;
 mod grade;
 mod lint;
 mod new;
+mod own;
 mod show;
 
 use std::path::Path;
@@ -10,40 +13,57 @@ use std::path::Path;
 use anyhow::bail;
 use lode_proto::{
     id::Hash,
-    task::{Profile, TaskTemplate},
+    task::{Profile, TaskSpec, TaskTemplate},
 };
 use lode_tasks::{
     ENGINE_VERSION,
-    family::Library,
+    family::{GenerateError, Library, family},
     longdoc,
     types::{AnswerKey, Task},
 };
 
+use self::folder::Folder;
 use crate::args::TaskSelection;
 
+pub(crate) use bench::bench;
 pub(crate) use grade::grade;
 pub(crate) use lint::lint;
 pub(crate) use new::new;
+pub(crate) use own::own;
 pub(crate) use show::show;
 
-/// The template of tasks of a profile and a domain, and the library that holds the domain.
+/// The template of tasks of a profile and a domain or folder, and the library that holds it.
 pub(crate) fn template(profile: &str, domain: &str) -> anyhow::Result<(TaskTemplate, Library)> {
     let profile: Profile = profile.parse()?;
     let mut library = Library::builtin()?;
     let path = Path::new(domain);
-    let domain = if path.extension().is_some() || path.components().count() > 1 {
-        library.add_read(path, std::fs::read(path))?
+    let is_path = path.extension().is_some() || path.components().count() > 1;
+    let (family, domain, inputs) = if path.is_dir() && (is_path || library.named(domain).is_err()) {
+        let (domain, inputs) = Folder::read(path)?.add_to(&mut library)?;
+        (longdoc::own::NAME, domain, inputs)
+    } else if is_path {
+        (longdoc::NAME, library.add_read(path, std::fs::read(path))?, Vec::new())
     } else {
-        library.named(domain)?
+        (longdoc::NAME, library.named(domain)?, Vec::new())
     };
-    let template = TaskTemplate {
-        family: longdoc::NAME.into(),
-        engine_version: ENGINE_VERSION,
-        domain,
-        profile,
-        inputs: Vec::new(),
-    };
+    let family = family.into();
+    let template =
+        TaskTemplate { family, engine_version: ENGINE_VERSION, domain, profile, inputs };
     Ok((template, library))
+}
+
+/// The task of a specification, by the family that it names.
+///
+/// # Errors
+/// As the family's.
+pub(crate) fn generate(
+    spec: &TaskSpec,
+    library: &Library,
+) -> Result<(Task, AnswerKey), GenerateError> {
+    let Some(family) = family(&spec.family) else {
+        return Err(GenerateError::UnknownFamily(spec.family.clone()));
+    };
+    family.generate(spec, library)
 }
 
 /// A seed from 64 hexadecimal digits, or derived from a number.
@@ -60,5 +80,5 @@ fn seed(text: &str) -> anyhow::Result<[u8; 32]> {
 fn make(selection: &TaskSelection) -> anyhow::Result<(Task, AnswerKey)> {
     let (template, library) = template(&selection.profile, &selection.domain)?;
     let spec = template.spec(seed(&selection.seed)?);
-    Ok(longdoc::generate(&spec, &library)?)
+    Ok(generate(&spec, &library)?)
 }

@@ -80,27 +80,33 @@ fn gives_way(constraint: &Constraint) -> bool {
 
 /// Words that the longest reading needs; `None` where one cannot be written.
 fn needed(constraints: &[Constraint], readings: &[Vec<Check>], draw: &mut Draw) -> Option<usize> {
+    // What has been fixed since the readings were taken is the same in all of them.
+    let fixed: Vec<Option<Check>> = constraints.iter().map(fixed).collect();
+    let mut checks: Vec<&Check> = Vec::with_capacity(constraints.len());
     let mut needed = 0;
-    for reading in readings {
-        let checks: Vec<Check> = constraints
-            .iter()
-            .zip(reading)
-            .map(|(constraint, check)| now(constraint, check))
-            .collect();
+    for (at, reading) in readings.iter().enumerate() {
+        // Many readings differ in answers that no constraint asks for.
+        if readings.iter().take(at).any(|before| before == reading) {
+            continue;
+        }
+        checks.clear();
+        checks.extend(
+            fixed.iter().zip(reading).map(|(fixed, check)| fixed.as_ref().unwrap_or(check)),
+        );
         needed = needed.max(artifact::words_needed(&checks, draw)?);
     }
     Some(needed)
 }
 
-/// The check of a constraint in one reading, with what has been fixed since.
-fn now(constraint: &Constraint, check: &Check) -> Check {
+/// The check of a constraint that is fixed late.
+fn fixed(constraint: &Constraint) -> Option<Check> {
     match constraint {
-        Constraint::ForbiddenLetter(letter) => Check::ForbiddenLetter(*letter),
+        Constraint::ForbiddenLetter(letter) => Some(Check::ForbiddenLetter(*letter)),
         Constraint::LetterCount { letter, count } => {
-            Check::LetterCount { letter: *letter, count: *count }
+            Some(Check::LetterCount { letter: *letter, count: *count })
         }
-        Constraint::Word(word) => Check::Contains(vec![word.clone()]),
-        _ => check.clone(),
+        Constraint::Word(word) => Some(Check::Contains(vec![word.clone()])),
+        _ => None,
     }
 }
 

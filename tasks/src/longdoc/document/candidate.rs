@@ -3,6 +3,7 @@
 
 use super::{Draft, capitalised, section::Writer, statement};
 use crate::{
+    domain::Domain,
     draw::Draw,
     longdoc::{
         dispute::{Candidate, Dispute},
@@ -44,29 +45,7 @@ impl Writer<'_, '_> {
         standing: Standing,
         draw: &mut Draw,
     ) -> Option<String> {
-        Some(match standing {
-            Standing::Plain | Standing::Wider => body,
-            Standing::Source(at) => {
-                let source = self.world.domain.sources.get(usize::from(at))?;
-                let (before, after, begins) = draw.pick(&words::BY_SOURCE)?;
-                let source = if *begins { capitalised(source) } else { source.clone() };
-                let after = after.replace("{}", &body);
-                format!("{before}{source}{after}")
-            }
-            Standing::Extent(at) => {
-                format!("{body} {}", self.world.domain.scopes.get(usize::from(at))?.note)
-            }
-            Standing::AsOf(at) => {
-                let (before, after) = draw.pick(&words::BY_DATE)?;
-                let date = words::DATES.get(usize::from(at))?;
-                format!("{before}{date}{after}{body}")
-            }
-            Standing::If(at) => {
-                let (before, after) = draw.pick(&words::BY_CONDITION)?;
-                let clause = words::CONDITIONS.get(usize::from(at))?.clause;
-                format!("{before}{clause}{after}{body}")
-            }
-        })
+        attributed(self.world.domain, body, standing, draw)
     }
 
     /// The rules that the document's disputes need, a paragraph each.
@@ -136,4 +115,36 @@ impl Writer<'_, '_> {
         let kind = StatementKind::Instruction { fact, value };
         Some(Draft { text, statements: vec![statement(kind)] })
     }
+}
+
+/// A sentence together with what it says of its own standing.
+pub(in crate::longdoc) fn attributed(
+    domain: &Domain,
+    body: String,
+    standing: Standing,
+    draw: &mut Draw,
+) -> Option<String> {
+    Some(match standing {
+        Standing::Plain | Standing::Wider => body,
+        Standing::Source(at) => {
+            let source = domain.sources.get(usize::from(at))?;
+            let (before, after, begins) = draw.pick(&words::BY_SOURCE)?;
+            let source = if *begins { capitalised(source) } else { source.clone() };
+            let after = after.replace("{}", &body);
+            format!("{before}{source}{after}")
+        }
+        Standing::Extent(at) => {
+            format!("{body} {}", domain.scopes.get(usize::from(at))?.note)
+        }
+        Standing::AsOf(at) => {
+            let (before, after) = draw.pick(&words::BY_DATE)?;
+            let date = words::DATES.get(usize::from(at))?;
+            format!("{before}{date}{after}{body}")
+        }
+        Standing::If(at) => {
+            let (before, after) = draw.pick(&words::BY_CONDITION)?;
+            let clause = words::CONDITIONS.get(usize::from(at))?.clause;
+            format!("{before}{clause}{after}{body}")
+        }
+    })
 }
