@@ -66,6 +66,57 @@ fn task_lint_explains_domain_files_by_line() {
 }
 
 #[test]
+fn task_own_reads_a_folder_and_explains_what_is_wrong_with_it() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/examples/own-documents");
+    let ran = lode(&["task", "own", "lint", example]);
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert_eq!(ran.status.code(), Some(0), "{said}");
+    assert!(said.ends_with("0 errors, 0 warnings\n"), "{said}");
+    for args in [
+        &["task", "own", example, "--seed", "7"][..],
+        &["task", "show", "--domain", example, "--profile", "standard"],
+    ] {
+        let ran = lode(args);
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert_eq!(ran.status.code(), Some(0), "{said}");
+        assert!(said.contains("Skarra Head") && said.contains("Note. "), "{said}");
+    }
+    // A damaged copy, with a link and what a terminal would obey.
+    let folder = tempfile::tempdir().expect("a folder");
+    for entry in std::fs::read_dir(example).expect("reads") {
+        let entry = entry.expect("reads");
+        std::fs::copy(entry.path(), folder.path().join(entry.file_name())).expect("copies");
+    }
+    let dir = folder.path().display().to_string();
+    let facts = folder.path().join("facts.toml");
+    let good = std::fs::read_to_string(&facts).expect("reads");
+    std::fs::write(&facts, good.replace("reached by 168 steps", "reached by \\u001b[2J steps"))
+        .expect("writes");
+    let ran = lode(&["task", "own", "lint", &dir]);
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(said.contains("facts.toml:") && said.contains("is not in coast-guide.md"), "{said}");
+    assert!(!said.contains('\u{1b}'), "{said}");
+    refused(&["task", "own", &dir], &["is not in coast-guide.md"]);
+    std::fs::write(&facts, &good).expect("writes");
+    let log = folder.path().join("logbook.txt");
+    std::fs::rename(&log, folder.path().join("logbook")).expect("renames");
+    std::os::unix::fs::symlink(folder.path().join("logbook"), &log).expect("links");
+    let ran = lode(&["task", "own", "lint", &dir]);
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(said.contains("no regular file"), "{said}");
+    refused(&["task", "own", &dir], &["logbook.txt", "no regular file"]);
+    for n in 0..300 {
+        std::fs::write(folder.path().join(format!("{n}.txt")), "A line.").expect("writes");
+    }
+    refused(&["task", "own", &dir], &["files of text, at most 256"]);
+    let empty = tempfile::tempdir().expect("a folder");
+    refused(&["task", "own", &empty.path().display().to_string()], &["facts.toml"]);
+    refused(&["task", "own", example, "--profile", "nano"], &["no profile nano"]);
+}
+
+#[test]
 fn unknown_configuration_keys_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("verifier.toml");

@@ -386,6 +386,10 @@ fn values_that_no_fact_declares_are_warned_of() {
     // A warning does not keep the folder from being used.
     let texts = [guide.as_bytes(), FILES[1].1.as_bytes(), FILES[2].1.as_bytes()];
     assert!(Collection::read(FACTS.as_bytes(), &texts).is_ok());
+    let hidden = FILES[0].1.replace("Six lights", "Six \u{202e}lights");
+    let found = check(FACTS, &[(FILES[0].0, &hidden), FILES[1], FILES[2]]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].to_string().starts_with("coast-guide.md:3: warning: has characters"), "{found:?}");
     let unlisted = check(FACTS, &[FILES[0], FILES[1], FILES[2], ("diary.txt", "Dear diary.")]);
     assert_eq!(unlisted.len(), 1);
     assert!(unlisted[0].to_string().starts_with("diary.txt: warning: is not in `files`"));

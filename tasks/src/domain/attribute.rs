@@ -389,7 +389,8 @@ impl Reader {
             );
         }
         let shown = number::find(&attribute.example).first().map(|found| found.milli);
-        if attribute.schema.kind.is_number() && !attribute.exact {
+        // A facts file has no worked example.
+        if attribute.schema.kind.is_number() && !attribute.exact && !self.own {
             let possible =
                 (attribute.min..=attribute.max).contains(&shown.unwrap_or(attribute.min));
             if possible {

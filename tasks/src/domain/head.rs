@@ -113,6 +113,10 @@ impl Reader {
     /// Extents of figures: sentences without slots, none twice.
     pub(super) fn scopes(&self, raw: &Raw) -> Vec<ScopeForm> {
         let place = "scopes";
+        if self.own {
+            // Somebody's own figures are of no stated extent, so none is told apart by it.
+            return Vec::new();
+        }
         let _ =
             self.sized(place, raw.scopes.len(), MIN_SCOPES, MAX_WORDINGS, "extents ([[scopes]])");
         let mut seen: Vec<&str> = Vec::new();

@@ -17,14 +17,12 @@ use super::{
     Domain, Finding, Severity,
     finding::{self, line_at, line_starts, quoted},
     limits::MAX_ATTRIBUTES,
-    raw::{Names, Raw, RawAttribute, RawMeasure, RawNoise, RawScope, RawSources},
+    raw::{Names, Raw, RawAttribute, RawMeasure, RawNoise, RawSources},
     reader::Reader,
     shape,
 };
 use crate::{number, types::ValueKind};
 
-/// Fewest sources that notes may name: one for each wrong statement of a disputed fact.
-const MIN_SOURCES: usize = 5;
 /// Sources of a facts file that names none.
 const SOURCES: [&str; 10] = [
     "county register", "district survey", "central archive", "field inventory", "annual return",
@@ -247,7 +245,6 @@ impl RawOwn {
             || SOURCES.map(str::to_owned).to_vec(),
             |sources| sources.names,
         );
-        let scope = |note: &str, rule: &str| RawScope { note: note.to_owned(), rule: rule.to_owned() };
         Raw {
             name: self.name,
             entity: self.noun,
@@ -260,12 +257,7 @@ impl RawOwn {
             groups: Vec::new(),
             sources: RawSources { names: sources, rules: None, attributed: None, marks: None },
             scope: None,
-            // Own documents have no disputes about extents: a text that states none would be an
-            // extent by itself.
-            scopes: vec![
-                scope("This figure is partial.", "Partial figures are meant."),
-                scope("This figure is complete.", "Complete figures are meant."),
-            ],
+            scopes: Vec::new(),
             aliases: None,
             instructions: None,
             noise: RawNoise { general: Vec::new(), entity: Vec::new(), pair: Vec::new() },
@@ -382,13 +374,6 @@ impl Reader {
             let _ = self.fault::<()>(
                 "name",
                 format!("{} is not 1 to 64 letters, digits, '-' and '_'", quoted(&raw.name)),
-            );
-        }
-        let sources = raw.sources.names.len();
-        if sources < MIN_SOURCES {
-            let _ = self.fault::<()>(
-                "sources.names",
-                format!("{sources} sources, at least {MIN_SOURCES} are expected"),
             );
         }
     }

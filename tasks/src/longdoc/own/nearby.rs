@@ -5,11 +5,14 @@
 //! that one of its attributes could have, or a word of a category, stand near each other in a
 //! paragraph, and no fact quotes it there, a reader may take it for a statement.
 
+use lode_proto::plain::{self, Surface};
+
 use super::{
     FACTS_FILE,
     collection::{Collection, Stated, short},
     error::{Finding, MAX_FINDINGS, Severity},
     terms::Terms,
+    text::Paragraph,
 };
 use crate::{
     domain::{Attribute, Slot},
@@ -34,6 +37,9 @@ pub(super) fn warnings(collection: &Collection) -> Vec<Finding> {
         if let Some(quoted) = quoted.get_mut(quote.paragraph) {
             quoted.push((quote.from, quote.to));
         }
+    }
+    for paragraph in &collection.paragraphs {
+        hidden(collection, paragraph, &mut found);
     }
     for (at, quoted) in quoted.iter().enumerate() {
         undeclared(collection, at, &words, quoted, &mut found);
@@ -78,6 +84,22 @@ fn wordings(collection: &Collection, found: &mut Vec<Finding>) {
 fn known(collection: &Collection, fact: &Stated, key: &str) -> bool {
     let attribute = collection.domain.attributes.get(usize::from(fact.attr));
     attribute.is_some_and(|attribute| attribute.schema.key == key)
+}
+
+/// Characters that a person does not see as a model reads them.
+fn hidden(collection: &Collection, paragraph: &Paragraph, found: &mut Vec<Finding>) {
+    let shown = plain::escape(&paragraph.text, Surface::Line, paragraph.text.len());
+    if shown != paragraph.text && found.len() < MAX_FINDINGS {
+        found.push(Finding {
+            severity: Severity::Warning,
+            file: collection.files.get(paragraph.file).cloned().unwrap_or_default(),
+            line: paragraph.line,
+            message: format!(
+                "has characters that hide or reorder others: {}. A person does not see what a model reads",
+                short(&shown)
+            ),
+        });
+    }
 }
 
 /// The words of all categories.
