@@ -253,7 +253,7 @@ impl Settler<'_> {
         claims: &[&'c Claim],
     ) -> Result<Option<&'c Claim>, Fault> {
         let rule = |like: fn(&Mark) -> bool| {
-            self.said.holds.iter().map(|(mark, _)| *mark).find(|mark| like(mark))
+            self.said.holds.iter().map(|(mark, _)| *mark).find(like)
         };
         let source = rule(|mark| matches!(mark, Mark::Source(_)));
         let extent = rule(|mark| matches!(mark, Mark::Extent(_)));
