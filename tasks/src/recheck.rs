@@ -66,7 +66,8 @@ pub fn recheck(words: &Wordings, task: &Task, key: &AnswerKey) -> Vec<Fault> {
     if faults.iter().any(|fault| !matches!(fault, Fault::Language { .. })) {
         return faults;
     }
-    let compare = compare::Compare { words, active: &active, names: &names, task, key, said: &said };
+    let compare =
+        compare::Compare { words, active: &active, names: &names, task, key, said: &said };
     compare.all(&facts, &mut faults);
     faults
 }

@@ -93,9 +93,7 @@ fn stands_in_its_paragraph(task: &Task, key: &AnswerKey) {
 #[test]
 fn three_hundred_seeds_hold_every_proof() {
     let folder = folder();
-    for (profile, questions) in
-        [(Profile::Mini, 4), (Profile::Standard, 10), (Profile::Hard, 10)]
-    {
+    for (profile, questions) in [(Profile::Mini, 4), (Profile::Standard, 10), (Profile::Hard, 10)] {
         let mut kinds: BTreeMap<TrapKind, u32> = BTreeMap::new();
         let mut paragraphs = BTreeSet::new();
         let seeds = if profile == Profile::Hard { 30 } else { 300 };
@@ -152,7 +150,10 @@ fn no_shortcut_survives(profile: Profile, seeds: u64) {
     }
     // The files' own statement is right as often as any other of the six: neither trusting nor
     // distrusting them is a way through.
-    assert!(files * 4 <= disputes && files * 12 >= disputes, "the files hold {files} of {disputes}");
+    assert!(
+        files * 4 <= disputes && files * 12 >= disputes,
+        "the files hold {files} of {disputes}"
+    );
     println!("{profile}: {disputes} contested facts, files hold {files}, shortcuts {survived:?}");
 }
 
@@ -196,7 +197,10 @@ fn the_same_folder_gives_the_same_bytes_and_another_text_is_another_folder() {
     let mut library = Library::default();
     let changed = FILES[0].1.replace("A walker with two\ndays", "Whoever has two\ndays");
     let (named, inputs) = library
-        .add_own(FACTS.as_bytes(), &[changed.as_bytes(), FILES[1].1.as_bytes(), FILES[2].1.as_bytes()])
+        .add_own(
+            FACTS.as_bytes(),
+            &[changed.as_bytes(), FILES[1].1.as_bytes(), FILES[2].1.as_bytes()],
+        )
         .unwrap();
     assert_eq!(named, one.named);
     assert_ne!(inputs, one.inputs);
@@ -223,8 +227,10 @@ fn line_of(facts: &str, text: &str) -> usize {
 
 #[test]
 fn every_changed_quote_is_found() {
-    let quotes: Vec<&str> =
-        FACTS.lines().filter_map(|line| line.strip_prefix("quote = \"")?.strip_suffix('"')).collect();
+    let quotes: Vec<&str> = FACTS
+        .lines()
+        .filter_map(|line| line.strip_prefix("quote = \"")?.strip_suffix('"'))
+        .collect();
     assert_eq!(quotes.len(), 41);
     for quote in quotes {
         let middle = quote.char_indices().nth(quote.chars().count() / 2).unwrap().0;
@@ -276,7 +282,11 @@ fn what_is_wrong_with_a_facts_file_is_said_with_its_line() {
         ("\"logbook.txt\"]", "\"logbook.txt\", \"../x.txt\"]", "is no name of a text"),
         ("\"logbook.txt\"]", "\"logbook.txt\", \"logbook.txt\"]", "is there twice"),
         ("kind = \"year\"", "kind = \"yaer\"", "unknown variant `yaer`"),
-        ("trace = \"{entity} has {value} steps\"", "trace = \"{entity} has steps\"", "lacks the slot"),
+        (
+            "trace = \"{entity} has {value} steps\"",
+            "trace = \"{entity} has steps\"",
+            "lacks the slot",
+        ),
         ("label = \"builder\"", "lable = \"builder\"", "unknown field `lable`"),
         ("  \"Mary Ingle\",", "  \"Mary\",", "\"Mary Ingle\" is no word of the vocabulary"),
         ("value = 168", "value = \"168\"", "write it without quotes"),
@@ -290,7 +300,11 @@ fn what_is_wrong_with_a_facts_file_is_said_with_its_line() {
         ("name = \"Tern Rock\"", "name = \"Skarra Head\"", "is there twice"),
         ("name = \"Tern Rock\"", "name = \"Tern Rock 2\"", "is no name"),
         ("name = \"Tern Rock\"", "name = \"Granite Rock\"", "names and words must differ"),
-        ("aliases = [\"Stack Light\"]", "aliases = [\"Tern Rock Light\"]", "has another entity's name"),
+        (
+            "aliases = [\"Stack Light\"]",
+            "aliases = [\"Tern Rock Light\"]",
+            "has another entity's name",
+        ),
         ("aliases = [\"Stack Light\"]", "", "names Gannet Stack neither by name nor by an alias"),
     ];
     for (from, to, wanted) in cases {
@@ -346,7 +360,8 @@ fn what_is_wrong_with_a_text_is_said_with_its_line() {
         assert_eq!(first.severity, Severity::Error);
         assert!(line == 0 || first.line == line, "{first}");
     }
-    let bytes: [&[u8]; 3] = [b"Fine.\nNot \xff fine.", FILES[1].1.as_bytes(), FILES[2].1.as_bytes()];
+    let bytes: [&[u8]; 3] =
+        [b"Fine.\nNot \xff fine.", FILES[1].1.as_bytes(), FILES[2].1.as_bytes()];
     let error = Collection::read(FACTS.as_bytes(), &bytes).unwrap_err();
     assert!(error.to_string().starts_with("coast-guide.md:2: not UTF-8"), "{error}");
 }
@@ -389,7 +404,10 @@ fn values_that_no_fact_declares_are_warned_of() {
     let hidden = FILES[0].1.replace("Six lights", "Six \u{202e}lights");
     let found = check(FACTS, &[(FILES[0].0, &hidden), FILES[1], FILES[2]]);
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].to_string().starts_with("coast-guide.md:3: warning: has characters"), "{found:?}");
+    assert!(
+        found[0].to_string().starts_with("coast-guide.md:3: warning: has characters"),
+        "{found:?}"
+    );
     let unlisted = check(FACTS, &[FILES[0], FILES[1], FILES[2], ("diary.txt", "Dear diary.")]);
     assert_eq!(unlisted.len(), 1);
     assert!(unlisted[0].to_string().starts_with("diary.txt: warning: is not in `files`"));
@@ -397,11 +415,16 @@ fn values_that_no_fact_declares_are_warned_of() {
 
 /// A folder of many entities, a paragraph each, in files of ten.
 fn large() -> (String, Vec<(String, String)>) {
-    let head = FACTS.split("# ---------------------------------------------------------------------------- entities");
+    let head = FACTS.split(
+        "# ---------------------------------------------------------------------------- entities",
+    );
     let head = head.into_iter().next().unwrap();
     let (first, second) = (
         ["Amber", "Birch", "Cedar", "Dover", "Ember", "Frost", "Gable", "Hazel", "Ivory", "Jasper"],
-        ["Bank", "Cove", "Dune", "Edge", "Fell", "Gate", "Hook", "Isle", "Knoll", "Ledge", "Mole", "Nook"],
+        [
+            "Bank", "Cove", "Dune", "Edge", "Fell", "Gate", "Hook", "Isle", "Knoll", "Ledge",
+            "Mole", "Nook",
+        ],
     );
     let builders = ["Abel Corrie", "Agnes Pollard", "Hester Lowe", "Mary Ingle", "Walter Quill"];
     let mut facts = String::new();

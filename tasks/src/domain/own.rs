@@ -25,8 +25,15 @@ use crate::{number, types::ValueKind};
 
 /// Sources of a facts file that names none.
 const SOURCES: [&str; 10] = [
-    "county register", "district survey", "central archive", "field inventory", "annual return",
-    "inspection report", "older catalogue", "printed guide", "reference index",
+    "county register",
+    "district survey",
+    "central archive",
+    "field inventory",
+    "annual return",
+    "inspection report",
+    "older catalogue",
+    "printed guide",
+    "reference index",
     "statistical office",
 ];
 /// Years beyond those of the facts that a year may have, where no range is given.
@@ -140,7 +147,8 @@ impl OwnFile {
         };
         if bytes.len() > MAX_DOMAIN_BYTES {
             let got = bytes.len();
-            let message = format!("the file has {got} bytes, at most {MAX_DOMAIN_BYTES} are allowed");
+            let message =
+                format!("the file has {got} bytes, at most {MAX_DOMAIN_BYTES} are allowed");
             return Err(whole(0, message));
         }
         let text = match std::str::from_utf8(bytes) {
@@ -241,10 +249,9 @@ impl RawOwn {
         for attribute in attributes.iter_mut().take(MAX_ATTRIBUTES) {
             attribute.complete(facts);
         }
-        let sources = self.sources.map_or_else(
-            || SOURCES.map(str::to_owned).to_vec(),
-            |sources| sources.names,
-        );
+        let sources = self
+            .sources
+            .map_or_else(|| SOURCES.map(str::to_owned).to_vec(), |sources| sources.names);
         Raw {
             name: self.name,
             entity: self.noun,
@@ -313,7 +320,10 @@ impl RawAttribute {
         } else {
             let step = step.max(1);
             let low = (least / 2 / step * step).max(step);
-            (low, (most + most / 2).max(low.saturating_add(STEPS.saturating_mul(step))) / step * step)
+            (
+                low,
+                (most + most / 2).max(low.saturating_add(STEPS.saturating_mul(step))) / step * step,
+            )
         };
         self.min.get_or_insert(low);
         self.max.get_or_insert(high);
@@ -338,12 +348,14 @@ impl RawAttribute {
             fill(&mut self.is, format!("whose {label} is {{value}}"));
             fill(&mut self.same, format!("with the same {label} as {{entity}}"));
         }
-        let form = self.forms.as_ref().and_then(|forms| forms.first()).map_or("{n}", String::as_str);
+        let form =
+            self.forms.as_ref().and_then(|forms| forms.first()).map_or("{n}", String::as_str);
         if let Some(trace) = &self.trace
             && self.plain.is_none()
         {
             let amount = form.replace("{n}", "{value}");
-            let first = if kind.is_number() { trace.replace(&amount, "{amount}") } else { trace.clone() };
+            let first =
+                if kind.is_number() { trace.replace(&amount, "{amount}") } else { trace.clone() };
             self.plain = Some(vec![format!("{first}.")]);
         }
     }

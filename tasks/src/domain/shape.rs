@@ -35,9 +35,7 @@ const REQUIRED: [(&str, &str); 9] = [
 pub(super) fn read(text: &str) -> Result<Raw, Vec<Finding>> {
     match toml::from_str::<Raw>(text) {
         Ok(raw) => Ok(raw),
-        Err(error) => {
-            Err(explained(text, &error, &REQUIRED, Shape::section))
-        }
+        Err(error) => Err(explained(text, &error, &REQUIRED, Shape::section)),
     }
 }
 
@@ -119,7 +117,11 @@ impl Shape {
     }
 
     /// Every element of an array of tables by itself.
-    pub(super) fn each<T: for<'de> Deserialize<'de>>(&mut self, place: &str, value: Spanned<DeValue<'_>>) {
+    pub(super) fn each<T: for<'de> Deserialize<'de>>(
+        &mut self,
+        place: &str,
+        value: Spanned<DeValue<'_>>,
+    ) {
         let at = value.span().start;
         let DeValue::Array(array) = value.into_inner() else {
             self.add(at, place, format!("must be a list of tables, each headed [[{place}]]"));
@@ -139,7 +141,11 @@ impl Shape {
     }
 
     /// One value; a table again and again without its unknown fields, each of them a finding.
-    pub(super) fn one<T: for<'de> Deserialize<'de>>(&mut self, place: &str, value: Spanned<DeValue<'_>>) {
+    pub(super) fn one<T: for<'de> Deserialize<'de>>(
+        &mut self,
+        place: &str,
+        value: Spanned<DeValue<'_>>,
+    ) {
         let start = value.span().start;
         let mut value = value;
         while let Err(error) = T::deserialize(value.clone().into_deserializer()) {

@@ -61,10 +61,7 @@ pub(super) fn placed(drafted: &DraftedTrap, world: &World<'_>, key: &AnswerKey) 
                 }
                 _ => true,
             };
-            if namesake
-                && wrong.last() != Some(&number)
-                && prove::is_trap(statement, &trap, key)
-            {
+            if namesake && wrong.last() != Some(&number) && prove::is_trap(statement, &trap, key) {
                 wrong.push(number);
             }
         }

@@ -118,10 +118,8 @@ pub fn generate(spec: &TaskSpec, library: &Library) -> Result<(Task, AnswerKey),
             have: ENGINE_VERSION,
         });
     }
-    let unsupported = || GenerateError::UnsupportedProfile {
-        family: spec.family.clone(),
-        profile: spec.profile,
-    };
+    let unsupported =
+        || GenerateError::UnsupportedProfile { family: spec.family.clone(), profile: spec.profile };
     let size = size(spec.profile).ok_or_else(unsupported)?;
     let mut plan = plan::plan(spec.profile).ok_or_else(unsupported)?;
     let collection = library.own(&spec.domain, &spec.inputs)?;

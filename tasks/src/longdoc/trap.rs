@@ -6,7 +6,8 @@ use crate::{
     draw::Draw,
     query::{Cell, Evaluator, Table},
     types::{
-        AttrId,Answer, Check, Consequence, Constraint, EntityId, FactRef, TrapKind, TrapRole},
+        Answer, AttrId, Check, Consequence, Constraint, EntityId, FactRef, TrapKind, TrapRole,
+    },
 };
 
 use super::{constrain, plan::Plan, question::Drafted, world::World};

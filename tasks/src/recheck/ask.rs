@@ -73,7 +73,11 @@ impl Asker<'_> {
 
     fn asked(&self, text: &str, taken: &Taken, all: &mut Vec<Ask>) {
         for key in [
-            "which", "which_filtered", "which_measure", "which_measure_filtered", "which_rank",
+            "which",
+            "which_filtered",
+            "which_measure",
+            "which_measure_filtered",
+            "which_rank",
             "which_rank_filtered",
         ] {
             for wording in self.list(key) {
@@ -99,7 +103,8 @@ impl Asker<'_> {
                 for measure in self.measures(caught.get("measure")) {
                     for of in self.picks(caught.get("entity"), taken, 0) {
                         let of = Box::new(of);
-                        let filters = vec![Filter::Relative { measure: measure.clone(), above, of }];
+                        let filters =
+                            vec![Filter::Relative { measure: measure.clone(), above, of }];
                         let measure = measure.clone();
                         let next = Pick::Ranked { filters, measure, high: !above, rank: 1 };
                         all.push(Ask::Which(next));
@@ -299,8 +304,12 @@ impl Asker<'_> {
             return all;
         }
         for key in [
-            "selected", "selected_filtered", "selected_measure", "selected_measure_filtered",
-            "selected_rank", "selected_rank_filtered",
+            "selected",
+            "selected_filtered",
+            "selected_measure",
+            "selected_measure_filtered",
+            "selected_rank",
+            "selected_rank_filtered",
         ] {
             for phrase in self.phrase(key) {
                 phrase.each(text, |caught| all.extend(self.ranked(&caught, taken, depth + 1)));

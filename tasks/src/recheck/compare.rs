@@ -44,12 +44,8 @@ impl Compare<'_> {
         let (Some(asks), Some(demands)) = (self.asks(facts, faults), self.demands(faults)) else {
             return;
         };
-        let reader = Demands {
-            words: self.words,
-            active: self.active,
-            names: self.names,
-            task: self.task,
-        };
+        let reader =
+            Demands { words: self.words, active: self.active, names: self.names, task: self.task };
         let derive = |facts: &Facts| -> Result<Derived, String> {
             let mut answers = Vec::with_capacity(asks.len());
             for (at, ask) in asks.iter().enumerate() {
@@ -169,7 +165,11 @@ impl Compare<'_> {
                     faults.push(Fault::NoAnswer { question: number, why });
                 }
                 (several, _) => {
-                    faults.push(Fault::Question { question: number, readings: several.len(), text });
+                    faults.push(Fault::Question {
+                        question: number,
+                        readings: several.len(),
+                        text,
+                    });
                 }
             }
         }
@@ -179,18 +179,13 @@ impl Compare<'_> {
     }
 
     fn demands(&self, faults: &mut Vec<Fault>) -> Option<Vec<Demand>> {
-        let reader = Demands {
-            words: self.words,
-            active: self.active,
-            names: self.names,
-            task: self.task,
-        };
+        let reader =
+            Demands { words: self.words, active: self.active, names: self.names, task: self.task };
         let mut demands = Vec::with_capacity(self.task.constraints.len());
         for (at, text) in self.task.constraints.iter().enumerate() {
             match reader.read(&text.0) {
                 Some(demand) => demands.push(demand),
-                None => faults
-                    .push(Fault::Constraint { constraint: at + 1, text: text.0.clone() }),
+                None => faults.push(Fault::Constraint { constraint: at + 1, text: text.0.clone() }),
             }
         }
         (demands.len() == self.task.constraints.len()).then_some(demands)
@@ -236,7 +231,8 @@ impl Compare<'_> {
         }
         places.iter_mut().for_each(|list| list.sort_unstable());
         if self.key.facts.len() != places.len() {
-            let found = format!("{} facts in the text, {} in the key", places.len(), self.key.facts.len());
+            let found =
+                format!("{} facts in the text, {} in the key", places.len(), self.key.facts.len());
             faults.push(Fault::Shape(found));
             return;
         }
@@ -345,7 +341,9 @@ impl Compare<'_> {
         for claim in self.said.claims.iter().filter(|claim| !claim.rounded) {
             let own = claim.entity == Some(entity) && claim.attr == attr;
             let tempts = match trap.kind {
-                TrapKind::Superseded | TrapKind::OutsideFilter | TrapKind::ConditionalCorrection => {
+                TrapKind::Superseded
+                | TrapKind::OutsideFilter
+                | TrapKind::ConditionalCorrection => {
                     own && claim.reference.is_none() && !claim.wider && Some(claim.value) == wrong
                 }
                 TrapKind::Scope => own && claim.reference.is_none() && Some(claim.value) == wrong,
@@ -398,7 +396,10 @@ impl Compare<'_> {
             ));
         }
         (states != trap.right_paragraphs).then(|| {
-            format!("its right value is stated or settled in {states:?}, the key says {:?}", trap.right_paragraphs)
+            format!(
+                "its right value is stated or settled in {states:?}, the key says {:?}",
+                trap.right_paragraphs
+            )
         })
     }
 
@@ -480,7 +481,9 @@ fn kind_fits(claim: &Claim, kind: TrapKind) -> bool {
         Mark::Plain | Mark::Source(_) => {
             matches!(kind, TrapKind::Superseded | TrapKind::OutsideFilter)
         }
-        Mark::Extent(_) | Mark::Date(_) => matches!(kind, TrapKind::Scope | TrapKind::OutsideFilter),
+        Mark::Extent(_) | Mark::Date(_) => {
+            matches!(kind, TrapKind::Scope | TrapKind::OutsideFilter)
+        }
         Mark::If(_) => matches!(kind, TrapKind::ConditionalCorrection | TrapKind::OutsideFilter),
     }
 }

@@ -171,9 +171,8 @@ impl Demands<'_> {
     }
 
     fn labelled(&self, label: &str, wanted: impl Fn(Kind) -> bool) -> Option<usize> {
-        (0..self.active.len()).find(|attr| {
-            self.attribute(*attr).is_some_and(|a| a.label == label && wanted(a.kind))
-        })
+        (0..self.active.len())
+            .find(|attr| self.attribute(*attr).is_some_and(|a| a.label == label && wanted(a.kind)))
     }
 
     fn answers(&self, text: &str) -> Option<Vec<usize>> {
@@ -243,7 +242,8 @@ impl Demands<'_> {
 
     /// What a demand comes to; `None` where the answers do not give it.
     pub(super) fn check(&self, demand: &Demand, answers: &[Said], facts: &Facts) -> Option<Check> {
-        let name = |entity: usize| self.task.roster.get(entity).map(|entry| vec![entry.name.clone()]);
+        let name =
+            |entity: usize| self.task.roster.get(entity).map(|entry| vec![entry.name.clone()]);
         let entity = |question: usize| match answers.get(question) {
             Some(Said::Entity(entity)) => Some(*entity),
             _ => None,
@@ -292,16 +292,18 @@ impl Demands<'_> {
                 }
                 Check::Acrostic(text)
             }
-            Demand::Order(questions) => {
-                Check::Order(questions.iter().map(|q| self.forms(*q, answers)).collect::<Option<_>>()?)
-            }
+            Demand::Order(questions) => Check::Order(
+                questions.iter().map(|q| self.forms(*q, answers)).collect::<Option<_>>()?,
+            ),
         })
     }
 
     fn forms(&self, question: usize, answers: &[Said]) -> Option<Vec<String>> {
         match *answers.get(question)? {
             Said::Entity(entity) => Some(vec![self.task.roster.get(entity)?.name.clone()]),
-            Said::Word(attr, word) => Some(vec![self.attribute(attr)?.vocabulary.get(word)?.clone()]),
+            Said::Word(attr, word) => {
+                Some(vec![self.attribute(attr)?.vocabulary.get(word)?.clone()])
+            }
             Said::Number(_) => None,
         }
     }
@@ -310,7 +312,9 @@ impl Demands<'_> {
         let attribute = self.attribute(attr)?;
         Some(match value {
             Known::Word(word) => Check::Contains(vec![attribute.vocabulary.get(word)?.clone()]),
-            Known::Number(milli) if attribute.kind == Kind::Decimal => Check::ContainsDecimal(milli),
+            Known::Number(milli) if attribute.kind == Kind::Decimal => {
+                Check::ContainsDecimal(milli)
+            }
             Known::Number(milli) => Check::ContainsNumber(milli / 1000),
         })
     }

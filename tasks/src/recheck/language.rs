@@ -29,7 +29,9 @@ fn fault(text: &str, formulas: bool) -> Option<&'static str> {
     if !text.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit()) {
         return Some("no capital at the beginning");
     }
-    if ["  ", " .", " ,", " ;", " ?", "()", ",,", "..", ",.", ": ."].iter().any(|bad| text.contains(bad))
+    if ["  ", " .", " ,", " ;", " ?", "()", ",,", "..", ",.", ": ."]
+        .iter()
+        .any(|bad| text.contains(bad))
     {
         return Some("an empty slot");
     }
@@ -78,7 +80,8 @@ pub(super) fn article(word: &str) -> Option<&'static str> {
     if heads(&["uni", "use", "usu", "eu", "one", "ubiq", "uti"]) {
         return Some("a");
     }
-    let capitals = word.len() < 2 || word.chars().skip(1).any(|c| c.is_uppercase() || !c.is_alphabetic());
+    let capitals =
+        word.len() < 2 || word.chars().skip(1).any(|c| c.is_uppercase() || !c.is_alphabetic());
     let first = lower.chars().next()?;
     match first {
         _ if capitals => None,
@@ -98,7 +101,8 @@ fn digits(text: &str) -> Option<&'static str> {
         let tail = rest.get(at..).unwrap_or_default();
         let end = tail.find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len());
         let number = tail.get(..end).unwrap_or_default();
-        let year = number.len() == 4 && (number.starts_with("18") || number.starts_with("19") || number.starts_with("20"));
+        let year = number.len() == 4
+            && (number.starts_with("18") || number.starts_with("19") || number.starts_with("20"));
         if number.len() > MAX_DIGITS && !year && before != '.' {
             return Some("an unformatted number");
         }

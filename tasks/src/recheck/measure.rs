@@ -1,9 +1,6 @@
 //! What a question can ask for, and the one answer to it, by counting who is ahead of whom.
 
-use super::{
-    amount::Known,
-    settle::Facts,
-};
+use super::{amount::Known, settle::Facts};
 
 /// A number made of attributes of one entity.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -157,7 +154,12 @@ impl Facts {
         Ok(left)
     }
 
-    fn passes(&self, filter: &Filter, entity: usize, other: Option<usize>) -> Result<bool, Undefined> {
+    fn passes(
+        &self,
+        filter: &Filter,
+        entity: usize,
+        other: Option<usize>,
+    ) -> Result<bool, Undefined> {
         let word = |entity, attr| match self.value(entity, attr) {
             Some(Known::Word(word)) => Ok(word),
             _ => Err(UNKNOWN),
@@ -205,7 +207,13 @@ impl Facts {
     }
 
     /// The one at this rank, by how many are strictly ahead of it and how many are level.
-    fn best(&self, set: &[usize], measure: &Measure, high: bool, rank: usize) -> Result<usize, Undefined> {
+    fn best(
+        &self,
+        set: &[usize],
+        measure: &Measure,
+        high: bool,
+        rank: usize,
+    ) -> Result<usize, Undefined> {
         let all: Vec<(usize, Quotient)> = set
             .iter()
             .map(|entity| Ok((*entity, self.quotient(*entity, measure)?)))

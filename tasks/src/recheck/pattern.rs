@@ -151,9 +151,7 @@ mod tests {
         let pattern = Pattern::new(pattern);
         let mut found = Vec::new();
         pattern.each(text, |caught| {
-            found.push(
-                pattern.parts.iter().map(|(name, _)| caught.get(name).to_owned()).collect(),
-            );
+            found.push(pattern.parts.iter().map(|(name, _)| caught.get(name).to_owned()).collect());
         });
         found
     }

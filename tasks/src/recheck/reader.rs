@@ -103,7 +103,8 @@ impl<'a> Reader<'a> {
             }
         }
         for ends in &words::DATE_RULES {
-            let date = between(ends).and_then(|d| words::DATES.iter().position(|known| *known == d));
+            let date =
+                between(ends).and_then(|d| words::DATES.iter().position(|known| *known == d));
             if let Some(date) = date {
                 self.said.holds.push((Mark::Date(date), paragraph));
                 return true;

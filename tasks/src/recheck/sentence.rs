@@ -46,12 +46,7 @@ enum Place {
 
 impl<'a> Reader<'a> {
     /// Reads a paragraph that must state something, and keeps what it states.
-    pub(super) fn statement<'t>(
-        &mut self,
-        paragraph: u32,
-        text: &'t str,
-        faults: &mut Vec<Fault>,
-    ) {
+    pub(super) fn statement<'t>(&mut self, paragraph: u32, text: &'t str, faults: &mut Vec<Fault>) {
         let mut distinct: Vec<(Mark, Units<'t>)> = Vec::new();
         let mut stranger: Option<(&'t str, usize)> = None;
         let mut take = |mark: Mark, found: Found<'t>| {
@@ -224,12 +219,7 @@ impl<'a> Reader<'a> {
     }
 
     /// All ways in which a text of so many sentences is about all attributes of a group.
-    fn groups<'t>(
-        &self,
-        text: &'t str,
-        sentences: usize,
-        found: &mut Found<'t>,
-    ) -> Vec<Units<'t>> {
+    fn groups<'t>(&self, text: &'t str, sentences: usize, found: &mut Found<'t>) -> Vec<Units<'t>> {
         let mut all: Vec<Units<'t>> = Vec::new();
         for group in &self.words.groups {
             let members: Option<Vec<(usize, &Attribute)>> = group

@@ -235,7 +235,8 @@ impl Settler<'_> {
             let again = self.said.claims.iter().any(|other| {
                 !typo(other)
                     && !other.rounded
-                    && (other.entity, other.attr, other.value) == (claim.entity, claim.attr, claim.value)
+                    && (other.entity, other.attr, other.value)
+                        == (claim.entity, claim.attr, claim.value)
             });
             if !again {
                 let fact = self.name(claim.entity.unwrap_or(usize::MAX), claim.attr);
@@ -283,9 +284,8 @@ impl Settler<'_> {
             }
         }
         let Some(first) = standing.first().copied() else { return Ok(None) };
-        let same = |claim: &&&Claim| {
-            claim.value == first.value && claim.reference == first.reference
-        };
+        let same =
+            |claim: &&&Claim| claim.value == first.value && claim.reference == first.reference;
         if standing.iter().filter(same).count() == standing.len() {
             return Ok(Some(first));
         }

@@ -51,7 +51,9 @@ impl Held<'_> {
         }
         let withdrawn: Vec<&str> = text
             .lines()
-            .filter_map(|line| line.strip_prefix('r')?.split_once(": ")?.1.split_once(" is superseded"))
+            .filter_map(|line| {
+                line.strip_prefix('r')?.split_once(": ")?.1.split_once(" is superseded")
+            })
             .map(|(step, _)| step)
             .collect();
         text.lines().find_map(|line| self.step(line, facts, wrong, &withdrawn))
@@ -70,7 +72,9 @@ impl Held<'_> {
                 use super::amount::Kind::{Decimal, Integer, Year};
                 let bare = given.strip_prefix('-').unwrap_or(given);
                 let sign = if bare.len() < given.len() { -1 } else { 1 };
-                [Integer, Year, Decimal].into_iter().any(|kind| number(bare, kind) == Some(sign * milli))
+                [Integer, Year, Decimal]
+                    .into_iter()
+                    .any(|kind| number(bare, kind) == Some(sign * milli))
             }
         }
     }
@@ -131,7 +135,8 @@ impl Held<'_> {
             (0, value) => own == Some(value),
             (sign, Known::Number(gap)) => {
                 let base = step.reference.and_then(|other| facts.value(other, step.attr));
-                own.and_then(Known::number).zip(base.and_then(Known::number))
+                own.and_then(Known::number)
+                    .zip(base.and_then(Known::number))
                     .is_some_and(|(own, base)| own - base == sign * gap)
             }
             _ => false,

@@ -5,7 +5,7 @@ use lode_tasks::{
     family::Library,
     recheck::recheck,
     types::{
-        Answer, Check, Query, Rule, Selector, Filter, Standing, StatementKind, TrapRole, Value,
+        Answer, Check, Filter, Query, Rule, Selector, Standing, StatementKind, TrapRole, Value,
         ValueKind,
     },
 };
@@ -76,7 +76,9 @@ fn changed_number(bed: &mut Bed) -> bool {
 
 fn contradiction(bed: &mut Bed) -> bool {
     let known = bed.key.facts.iter().find(|known| {
-        matches!(known.value, Value::Int(_)) && known.reference.is_none() && !bed.disputed(known.fact)
+        matches!(known.value, Value::Int(_))
+            && known.reference.is_none()
+            && !bed.disputed(known.fact)
     });
     let Some((fact, Value::Int(n))) = known.map(|known| (known.fact, known.value.clone())) else {
         return false;
@@ -173,7 +175,8 @@ fn two_rules(bed: &mut Bed) -> bool {
             .collect();
         let own = names[usize::from(source)].clone();
         let other = names[(usize::from(source) + 1) % names.len()].clone();
-        let text = bed.task.paragraphs[at].replace(&format!("the {own} "), &format!("the {other} "));
+        let text =
+            bed.task.paragraphs[at].replace(&format!("the {own} "), &format!("the {other} "));
         let text = text.replace(&format!("The {own} "), &format!("The {other} "));
         if text != bed.task.paragraphs[at] {
             bed.say(text);
@@ -185,7 +188,8 @@ fn two_rules(bed: &mut Bed) -> bool {
 
 /// The first sentence of the paragraph that tells outcomes.
 fn outcome(bed: &Bed) -> Option<(usize, String)> {
-    let told = |statement: &StatementKind| matches!(statement, StatementKind::Rule(Rule::Came { .. }));
+    let told =
+        |statement: &StatementKind| matches!(statement, StatementKind::Rule(Rule::Came { .. }));
     let at = bed.statements().iter().find(|(_, s)| told(&s.kind)).map(|(at, _)| *at)?;
     let text = &bed.task.paragraphs[at];
     let end = text.find(". ").map_or(text.len(), |end| end + 1);
@@ -258,7 +262,9 @@ fn wrong_gold(bed: &mut Bed) -> bool {
     let entities = bed.task.roster.len();
     match &mut bed.key.gold[0].answer {
         Answer::Integer(n) | Answer::Decimal(n) => *n += 1,
-        Answer::Entity(entity) => entity.0 = (entity.0 + 1) % u16::try_from(entities).expect("small"),
+        Answer::Entity(entity) => {
+            entity.0 = (entity.0 + 1) % u16::try_from(entities).expect("small")
+        }
         Answer::Category(word) => word.push('x'),
     }
     true
@@ -360,9 +366,12 @@ fn doubled_article(bed: &mut Bed) -> bool {
 fn unformatted_number(bed: &mut Bed) -> bool {
     let comma = |text: &String| {
         let bytes = text.as_bytes();
-        bytes.windows(3).position(|w| w[0].is_ascii_digit() && w[1] == b',' && w[2].is_ascii_digit())
+        bytes
+            .windows(3)
+            .position(|w| w[0].is_ascii_digit() && w[1] == b',' && w[2].is_ascii_digit())
     };
-    let found = bed.task.paragraphs.iter().enumerate().find_map(|(at, text)| Some((at, comma(text)?)));
+    let found =
+        bed.task.paragraphs.iter().enumerate().find_map(|(at, text)| Some((at, comma(text)?)));
     found.map(|(at, comma)| bed.task.paragraphs[at].remove(comma + 1)).is_some()
 }
 
@@ -379,15 +388,15 @@ fn every_planted_defect_is_found_by_name() {
         for (name, wanted, plant) in DEFECTS {
             let mut fitted = 0;
             for (n, (task, key)) in tasks.iter().enumerate() {
-                let mut bed =
-                    Bed { task: task.clone(), key: key.clone(), domain: domain.clone() };
+                let mut bed = Bed { task: task.clone(), key: key.clone(), domain: domain.clone() };
                 if !plant(&mut bed) {
                     continue;
                 }
                 fitted += 1;
                 let faults = recheck(&subject.words, &bed.task, &bed.key);
                 if !faults.iter().any(|fault| wanted.contains(&fault.name())) {
-                    let told: Vec<String> = faults.iter().map(ToString::to_string).take(3).collect();
+                    let told: Vec<String> =
+                        faults.iter().map(ToString::to_string).take(3).collect();
                     missed.push(format!("{} seed {n}: {name}: {told:?}", subject.domain.name));
                 }
             }

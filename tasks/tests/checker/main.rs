@@ -66,11 +66,19 @@ pub(crate) fn make(
         profile,
         inputs: Vec::new(),
     };
-    longdoc::generate(&template.spec(Hash::derive("lode/1/checker-seed", &n.to_le_bytes()).0), library)
+    longdoc::generate(
+        &template.spec(Hash::derive("lode/1/checker-seed", &n.to_le_bytes()).0),
+        library,
+    )
 }
 
 /// What one task violates, in words, by proof.
-fn violations(library: &Library, subject: &Subject, profile: Profile, n: u64) -> Vec<(usize, String)> {
+fn violations(
+    library: &Library,
+    subject: &Subject,
+    profile: Profile,
+    n: u64,
+) -> Vec<(usize, String)> {
     match make(library, &subject.domain, profile, n) {
         Err(error) => vec![(0, error.to_string())],
         Ok((task, key)) => recheck(&subject.words, &task, &key)

@@ -179,7 +179,12 @@ impl Checker {
     }
 
     /// Every fact with its quotes found.
-    pub(super) fn facts(&mut self, file: &OwnFile, entities: &[Entity], texts: &Texts<'_>) -> Vec<Stated> {
+    pub(super) fn facts(
+        &mut self,
+        file: &OwnFile,
+        entities: &[Entity],
+        texts: &Texts<'_>,
+    ) -> Vec<Stated> {
         let count = file.facts.len();
         if count > MAX_FACTS {
             self.error(0, format!("{count} facts, at most {MAX_FACTS} are allowed"));
@@ -191,7 +196,10 @@ impl Checker {
         for fact in &file.facts {
             let Some(entity) = names.get(fact.entity.it.as_str()).copied() else {
                 let what = short(&fact.entity.it);
-                self.error(fact.entity.line, format!("{what} is the name of no [[entities]] entry"));
+                self.error(
+                    fact.entity.line,
+                    format!("{what} is the name of no [[entities]] entry"),
+                );
                 continue;
             };
             let attributes = (0_u16..).zip(&file.domain.attributes);

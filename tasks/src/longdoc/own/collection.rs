@@ -6,8 +6,8 @@ use super::{
     FACTS_FILE,
     check::{Checker, Texts},
     error::{
-        Finding, MAX_FILES, MAX_FINDINGS, MAX_PARAGRAPHS, MAX_TEXT_BYTES, MAX_TEXTS_BYTES, OwnError,
-        Severity,
+        Finding, MAX_FILES, MAX_FINDINGS, MAX_PARAGRAPHS, MAX_TEXT_BYTES, MAX_TEXTS_BYTES,
+        OwnError, Severity,
     },
     nearby,
     terms::Terms,

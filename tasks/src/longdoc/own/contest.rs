@@ -20,9 +20,7 @@ use crate::{
         world::World,
     },
     query::{Cell, Evaluator},
-    types::{
-        Constraint, FactRef, Query, Standing, TrapKind, TrapRole, ValueKind,
-    },
+    types::{Constraint, FactRef, Query, Standing, TrapKind, TrapRole, ValueKind},
 };
 
 /// Facts tried for one contest.
@@ -160,9 +158,10 @@ impl Drawer<'_, '_> {
     fn facts(&self, role: TrapRole) -> Option<Vec<FactRef>> {
         let known = |fact: &FactRef| self.world.table.get(*fact) != Cell::Missing;
         if role == TrapRole::Bait {
-            let all = self.world.entities().flat_map(|entity| {
-                self.world.attr_ids().map(move |attr| FactRef { entity, attr })
-            });
+            let all = self
+                .world
+                .entities()
+                .flat_map(|entity| self.world.attr_ids().map(move |attr| FactRef { entity, attr }));
             return Some(all.filter(known).collect());
         }
         let evaluator = Evaluator { table: &self.world.table, attributes: &self.world.schemas };
@@ -170,7 +169,8 @@ impl Drawer<'_, '_> {
         for question in self.questions {
             facts.extend(crate::longdoc::question::support(&question.query, &evaluator)?);
         }
-        let answers: Vec<_> = self.questions.iter().map(|question| question.answer.clone()).collect();
+        let answers: Vec<_> =
+            self.questions.iter().map(|question| question.answer.clone()).collect();
         for constraint in self.constraints {
             facts.extend(constrain::support_of(constraint, &answers));
         }
@@ -215,8 +215,7 @@ impl Drawer<'_, '_> {
             _ => 1 + draw.index(notes),
         };
         let planted = if draw.chance(PLANTED.0, PLANTED.1) {
-            let another =
-                |draw: &mut Draw| self.another(role, fact, &cells, &derived, draw);
+            let another = |draw: &mut Draw| self.another(role, fact, &cells, &derived, draw);
             (0..VALUE_TRIES).find_map(|_| another(draw)).map(|(cell, _)| cell)
         } else {
             None

@@ -18,9 +18,7 @@ use crate::{
         world::World,
     },
     query::{Cell, value_of},
-    types::{
-        DocParagraph, EntityId, FactRef, Naming, Rule, Standing, Statement, StatementKind,
-    },
+    types::{DocParagraph, EntityId, FactRef, Naming, Rule, Standing, Statement, StatementKind},
 };
 
 /// Renders a window with its contests.
@@ -73,11 +71,7 @@ fn aliases(collection: &Collection, window: &Window) -> Vec<(EntityId, String)> 
 }
 
 /// The files' paragraphs with what they state, behind the name of each file.
-fn theirs(
-    collection: &Collection,
-    window: &Window,
-    world: &World<'_>,
-) -> Option<Vec<Draft>> {
+fn theirs(collection: &Collection, window: &Window, world: &World<'_>) -> Option<Vec<Draft>> {
     let stated = window.statements(collection);
     let mut drafts = Vec::with_capacity(window.paragraphs.len() + collection.files.len());
     let mut file = None;
@@ -222,12 +216,14 @@ impl Writer<'_, '_> {
         if conditional().next().is_some() {
             let over = conditional().filter_map(Contest::winner).filter(|s| *s != Standing::Plain);
             let statements: Vec<Statement> = over
-                .map(|strong| {
-                    statement(StatementKind::Rule(Rule::Over(strong, Standing::Plain)))
-                })
+                .map(|strong| statement(StatementKind::Rule(Rule::Over(strong, Standing::Plain))))
                 .collect();
             let text = note(draw.pick(&words::CONDITIONS)?);
-            out.push(if statements.is_empty() { nothing(text) } else { Draft { text, statements } });
+            out.push(if statements.is_empty() {
+                nothing(text)
+            } else {
+                Draft { text, statements }
+            });
         }
         for contest in conditional() {
             out.push(outcomes(contest, draw)?);
@@ -256,8 +252,7 @@ fn rule(text: &str, holds: Holds, of: fn(u8) -> Standing, notes: Vec<Standing>) 
         Holds::Files => notes.into_iter().map(|weak| Rule::Over(Standing::Plain, weak)).collect(),
         Holds::Note(mark) => vec![Rule::Holds(of(mark)), Rule::Over(of(mark), Standing::Plain)],
     };
-    let statements =
-        rules.into_iter().map(|rule| statement(StatementKind::Rule(rule))).collect();
+    let statements = rules.into_iter().map(|rule| statement(StatementKind::Rule(rule))).collect();
     Draft { text: note(text), statements }
 }
 

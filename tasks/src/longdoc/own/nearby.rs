@@ -58,7 +58,9 @@ fn wordings(collection: &Collection, found: &mut Vec<Finding>) {
         let key = &attribute.schema.key;
         let amount = match attribute.schema.vocabulary.first() {
             Some(word) => word.clone(),
-            None => crate::longdoc::world::cell_text(Cell::Number(attribute.max), &attribute.schema),
+            None => {
+                crate::longdoc::world::cell_text(Cell::Number(attribute.max), &attribute.schema)
+            }
         };
         for wording in &attribute.plain {
             let text = wording.fill(|slot, out| {

@@ -40,7 +40,8 @@ impl Window {
         let mut window = loop {
             let mut chosen = entities.clone();
             chosen.sort_unstable();
-            let mut window = Self { entities: chosen, attrs: attrs.clone(), paragraphs: Vec::new() };
+            let mut window =
+                Self { entities: chosen, attrs: attrs.clone(), paragraphs: Vec::new() };
             window.paragraphs = window.needed(collection);
             if fits(&window.paragraphs, collection, size) {
                 break window;

@@ -15,7 +15,10 @@ pub(super) const FILES_OVER_SOURCES: [&str; 3] = [
 
 /// One source holds over the files and every other source, before and after its name.
 pub(super) const SOURCE_OVER_FILES: [(&str, &str); 3] = [
-    ("Where statements differ, the ", " as quoted in a note holds over the files and every other source."),
+    (
+        "Where statements differ, the ",
+        " as quoted in a note holds over the files and every other source.",
+    ),
     ("The ", " is right wherever the files or other sources differ from it."),
     ("Whatever the files and other sources say, the ", " decides where a note quotes it."),
 ];
