@@ -20,7 +20,10 @@ pub fn holds(check: &Check, artifact: &str) -> bool {
         Check::Contains(forms) => forms.iter().any(|form| find_term(artifact, form, 0).is_some()),
         Check::ContainsNumber(n) => holds_number(artifact, n.checked_mul(1000)),
         Check::ContainsDecimal(milli) => holds_number(artifact, Some(*milli)),
-        Check::Equation { a, b } => equations(artifact) == [(*a, *b, a.saturating_add(*b))],
+        Check::Equation { a, b } => {
+            let milli = |n: i64| n.saturating_mul(1000);
+            equations(artifact) == [(milli(*a), milli(*b), milli(a.saturating_add(*b)))]
+        }
         Check::Acrostic(letters) => {
             let firsts: String =
                 words(artifact).take(letters.chars().count()).filter_map(initial).collect();
@@ -261,7 +264,7 @@ fn holds_number(artifact: &str, milli: Option<i64>) -> bool {
     milli.is_some_and(|milli| number::find(artifact).iter().any(|found| found.milli == milli))
 }
 
-/// Every `A+B=C` in the text, right or wrong; a space is allowed around each sign.
+/// Every `A+B=C` in the text, right or wrong, in thousandths; a space is allowed around each sign.
 fn equations(text: &str) -> Vec<(i64, i64, i64)> {
     let numbers = number::find(text);
     let between = |left: &number::Found, right: &number::Found, sign: &str| {
@@ -270,7 +273,7 @@ fn equations(text: &str) -> Vec<(i64, i64, i64)> {
     numbers
         .windows(3)
         .filter(|n| between(&n[0], &n[1], "+") && between(&n[1], &n[2], "="))
-        .map(|n| (n[0].milli / 1000, n[1].milli / 1000, n[2].milli / 1000))
+        .map(|n| (n[0].milli, n[1].milli, n[2].milli))
         .collect()
 }
 
@@ -304,6 +307,158 @@ mod tests {
             assert_eq!(holds(&check, artifact), wanted, "{artifact}");
         }
         assert!(!holds(&check, &"{\"a\":[".repeat(300)), "deep nesting is no crash");
+    }
+
+    #[test]
+    fn edges_of_each_kind() {
+        let contains = |form: &str| Check::Contains(vec![form.into()]);
+        let order = |terms: &[&str]| {
+            Check::Order(terms.iter().map(|term| vec![(*term).to_owned()]).collect())
+        };
+        let spans = |words: u16, letters: u16| Check::LengthSum { words, letters };
+        for (check, artifact, wanted) in [
+            (Check::MaxWords(2), "a b c d", false),
+            (Check::MinWords(2), "a b c", true),
+            (Check::WordCount(2), "  a   b ", true),
+            (Check::StartsWith(vec!["Volt".into()]), "Voltage", false),
+            (Check::StartsWith(vec!["Volt Link".into()]), "Volt", false),
+            (Check::StartsWith(vec![String::new()]), "Volt", false),
+            (Check::StartsWith(vec!["X".into(), "Volt".into()]), "volt so", true),
+            (contains("4.5"), "so 4.5", true),
+            (contains("4.5"), "so 4 5", true),
+            (contains("4.5"), "so 45", false),
+            (contains("\u{c4}rger"), "der \u{e4}RGER", true),
+            (contains("\u{c4}rger"), "der arger", false),
+            (contains("a b"), "a a b", true),
+            (contains("a b"), "a c b", false),
+            (contains("a b"), "a", false),
+            (contains(""), "a", false),
+            (Check::ContainsNumber(5), "5.5", false),
+            (Check::ContainsNumber(5), "5.0", true),
+            (Check::ContainsNumber(i64::MAX), "5", false),
+            (Check::ContainsDecimal(4_500), "4.50", true),
+            (Check::Equation { a: 20, b: 57 }, "20 + 57 = 77", true),
+            (Check::Equation { a: 20, b: 57 }, "20+57= 77", true),
+            (Check::Equation { a: 20, b: 57 }, "57+20=77", false),
+            (Check::Equation { a: 20, b: 57 }, "20.5+57.5=77.5", false),
+            (Check::Equation { a: 20, b: 57 }, "20.0+57=77", true),
+            (Check::Equation { a: 20, b: 57 }, "20+57=77 20+57=77", false),
+            (Check::Equation { a: 20, b: 57 }, "20-57=77", false),
+            (Check::Equation { a: 20, b: 57 }, "20+57+77", false),
+            (Check::Equation { a: 20, b: 57 }, "20=57=77", false),
+            (Check::Equation { a: 20, b: 57 }, "3 20+57=77 4", true),
+            (Check::Acrostic("KV".into()), "kite", false),
+            (Check::Acrostic("KV".into()), "1 kite vale", false),
+            (Check::Acrostic("KV".into()), "2kite (vale)", true),
+            (Check::ForbiddenLetter('\u{e4}'), "\u{c4}rger", false),
+            (order(&["a", "b"]), "a b a", true),
+            (order(&["a", "a"]), "a b", false),
+            (order(&["a", "a"]), "a b a", true),
+            (order(&["a", "b"]), "a", false),
+            (order(&[]), "", true),
+            (Check::WordLengths(vec![2, 3]), "ab", false),
+            (Check::WordLengths(vec![2, 3]), "a1b abc", true),
+            (Check::WordLengths(vec![2, 3]), "ab abcd", false),
+            (Check::WordLengths(vec![2, 3]), "abc abc", false),
+            (Check::Alphabetical(2), "b b", true),
+            (Check::Alphabetical(2), "b", false),
+            (Check::Alphabetical(2), "... b", false),
+            (Check::Alphabetical(2), "\"A b a", true),
+            (Check::Alphabetical(3), "a b a", false),
+            (Check::SentenceCount(2), "A. b. c.", false),
+            (Check::SentenceCount(1), "A b.  ", true),
+            (Check::SentenceCount(1), "A. b", false),
+            (Check::EndsWith("calm".into()), "so ca-lm!", true),
+            (Check::EndsWith("calm".into()), "", false),
+            (Check::WordAt { place: 1, word: "a".into() }, "A b", true),
+            (Check::WordAt { place: 3, word: "a".into() }, "a a", false),
+            (Check::WordAt { place: 0, word: "a".into() }, "a a", false),
+            (Check::LetterCount { letter: 'k', count: 1 }, "kk", false),
+            (Check::LetterCount { letter: 'k', count: 0 }, "oo", true),
+            (Check::DifferentInitials(2), "ant", false),
+            (Check::DifferentInitials(2), "ant bee axe", true),
+            (Check::DifferentInitials(2), "ant 1 bee", false),
+            (spans(2, 5), "ab", false),
+            (spans(1, 2), "ab", true),
+            (spans(2, 5), "ab cde", true),
+            (spans(2, 5), "a1b (cde) f", true),
+            (Check::NoRepeats, "", true),
+            (Check::NoRepeats, "a-b ab", false),
+        ] {
+            assert_eq!(holds(&check, artifact), wanted, "{check:?} of {artifact:?}");
+        }
+    }
+
+    #[test]
+    fn terms_are_found_from_a_place_on() {
+        assert_eq!(find_term("volt volt", "Volt", 0), Some(4));
+        assert_eq!(find_term("volt volt", "Volt", 1), Some(9));
+        assert_eq!(find_term("volt volt", "Volt", 5), Some(9));
+        assert_eq!(find_term("volt volt", "Volt", 6), None);
+        assert_eq!(find_term("a volt, LINK.", "Volt Link", 0), Some(12));
+        assert_eq!(find_term("volt", "", 0), None);
+    }
+
+    #[test]
+    fn objects_are_read_one_after_the_other() {
+        let count = |text: &str| objects(text).len();
+        assert_eq!(count("{} {}"), 2);
+        assert_eq!(count("{}{\"a\": {\"b\": 1}}"), 2);
+        assert_eq!(count("{{}"), 1);
+        assert_eq!(count("{ not {\"a\": 1} so"), 1);
+        assert_eq!(count("none [1]"), 0);
+        let check = Check::Json { answer: vec!["A B".into()], n: 7 };
+        for (artifact, wanted) in [
+            ("{\"answer\": \"a, b\", \"n\": 7}", true),
+            ("{\"answer\": \"a b c\", \"n\": 7}", false),
+            ("{\"answer\": \"a\", \"n\": 7}", false),
+            ("{\"answer\": \"\", \"n\": 7}", false),
+            ("{\"answer\": \"a b\"}", false),
+            ("{\"n\": 7}", false),
+        ] {
+            assert_eq!(holds(&check, artifact), wanted, "{artifact}");
+        }
+        let check = Check::Json { answer: vec![String::new()], n: 7 };
+        assert!(!holds(&check, "{\"answer\": \"\", \"n\": 7}"), "a term has a word");
+    }
+
+    #[test]
+    fn what_is_missing_is_told() {
+        let words = |words: u16, letters: u16| Check::LengthSum { words, letters };
+        for (check, text) in [
+            (Check::WordCount(3), "it has 2 words, 3 are asked for"),
+            (Check::MaxWords(1), "it has 2 words, at most 1 are allowed"),
+            (Check::MinWords(3), "it has 2 words, at least 3 are asked for"),
+            (Check::StartsWith(vec!["X".into()]), "it does not begin with \"X\""),
+            (Check::Contains(vec!["X".into(), "Y".into()]), "it lacks \"X\""),
+            (Check::ContainsNumber(7), "it lacks the number 7"),
+            (Check::ContainsDecimal(4_500), "it lacks the number 4.5"),
+            (
+                Check::Equation { a: 2, b: 3 },
+                "it has 0 equations; exactly one, 2+3=5, is asked for",
+            ),
+            (Check::Acrostic("X".into()), "its first words do not spell X"),
+            (Check::ForbiddenLetter('a'), "it holds the letter 'a'"),
+            (Check::Order(vec![]), "its terms are missing or in another order"),
+            (
+                Check::Json { answer: vec!["X".into()], n: 7 },
+                "it has 0 JSON objects; exactly one, with \"answer\" \"X\" and \"n\" 7, is asked for",
+            ),
+            (Check::WordLengths(vec![1, 2]), "its first words do not have [1, 2] letters"),
+            (Check::Alphabetical(2), "its first 2 words are not in alphabetical order"),
+            (Check::SentenceCount(2), "it does not have 2 sentences"),
+            (Check::EndsWith("x".into()), "it does not end with \"x\""),
+            (Check::WordAt { place: 2, word: "x".into() }, "its word 2 is not \"x\""),
+            (
+                Check::LetterCount { letter: 'x', count: 2 },
+                "it does not have the letter 'x' exactly 2 times",
+            ),
+            (Check::DifferentInitials(2), "its first 2 words do not begin with different letters"),
+            (words(2, 9), "its first 2 words have 7 letters together, 9 are asked for"),
+            (Check::NoRepeats, "a word occurs twice"),
+        ] {
+            assert_eq!(explain(&check, "all told"), text);
+        }
     }
 
     #[test]

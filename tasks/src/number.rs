@@ -249,6 +249,118 @@ mod tests {
     }
 
     #[test]
+    fn numbers_have_their_places() {
+        let places = |text: &str| -> Vec<(usize, usize)> {
+            find(text).iter().map(|found| (found.start, found.end)).collect()
+        };
+        assert_eq!(places("-7 and 4.5, 3."), [(0, 2), (7, 10), (12, 13)]);
+        assert_eq!(places("é 1,234 million"), [(3, 8)]);
+        assert_eq!(only("so 12 it is").map(|found| (found.start, found.end)), Some((3, 5)));
+        assert_eq!(only("12 and 13"), None);
+        assert_eq!(only("none"), None);
+    }
+
+    #[test]
+    fn signs_belong_to_what_they_touch() {
+        assert_eq!(milli("-5"), [(-5_000, 1)]);
+        assert_eq!(milli("(-5.5)"), [(-5_500, 1)]);
+        assert_eq!(milli("a-5"), [(5_000, 1)]);
+        assert_eq!(milli("é-5"), [(5_000, 1)]);
+        assert_eq!(milli("--5"), [(-5_000, 1)]);
+        assert_eq!(milli("- 5"), [(5_000, 1)]);
+        assert_eq!(milli("+5 $6"), [(5_000, 1), (6_000, 1)]);
+    }
+
+    #[test]
+    fn groups_and_fractions() {
+        for (text, found) in [
+            ("1,234,567", vec![1_234_567_000]),
+            ("12,345", vec![12_345_000]),
+            ("123,456", vec![123_456_000]),
+            ("1234,567", vec![1_234_000]),
+            ("1,2345", vec![1_000]),
+            ("1,234,5678", vec![1_234_000]),
+            ("1,23", vec![1_000]),
+            ("1,234.5", vec![1_234_500]),
+            ("0.001", vec![1]),
+            ("0.012", vec![12]),
+            ("0.123", vec![123]),
+            ("0.1234", vec![]),
+            ("3.5.7", vec![3_500]),
+            ("1. 2", vec![1_000, 2_000]),
+            (".5", vec![5_000]),
+            ("x.5", vec![5_000]),
+            (",5", vec![5_000]),
+            ("2.,5", vec![2_000, 5_000]),
+            ("999999999999999", vec![999_999_999_999_999_000]),
+            ("1000000000000000", vec![]),
+            ("999,999,999,999,999", vec![999_999_999_999_999_000]),
+            ("1,999,999,999,999,999", vec![]),
+            ("999999999999999.999", vec![999_999_999_999_999_999]),
+            ("007", vec![7_000]),
+        ] {
+            let all: Vec<i64> = find(text).iter().map(|found| found.milli).collect();
+            assert_eq!(all, found, "{text}");
+        }
+    }
+
+    #[test]
+    fn scale_words() {
+        for (text, scale) in [
+            ("5k", 1_000),
+            ("5K", 1_000),
+            ("5m", 1_000_000),
+            ("5M", 1_000_000),
+            ("5b", 1_000_000_000),
+            ("5B", 1_000_000_000),
+            ("5bn", 1_000_000_000),
+            ("5 thousand", 1_000),
+            ("5 Million.", 1_000_000),
+            ("5-billion", 1_000_000_000),
+            ("5 thousands", 1),
+            ("5  thousand", 1),
+            ("5 thousan", 1),
+            ("5 thousandé", 1),
+            ("5 k", 1),
+            ("5", 1),
+        ] {
+            assert_eq!(milli(text), [(5_000, scale)], "{text}");
+        }
+        for text in ["5bN", "5kg", "5thousand", "5é", "é5", "x5", "_5", "5th"] {
+            assert_eq!(milli(text), [], "{text}");
+        }
+        assert_eq!(milli("\u{2014}5\u{2014}"), [(5_000, 1)]);
+    }
+
+    #[test]
+    fn written_at_the_ends_of_the_range() {
+        for (n, text) in [
+            (0, "0"),
+            (7, "7"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (-1_000, "-1,000"),
+            (-999, "-999"),
+            (1_234_567, "1,234,567"),
+            (i64::MAX, "9,223,372,036,854,775,807"),
+            (i64::MIN, "-9,223,372,036,854,775,808"),
+        ] {
+            assert_eq!(grouped(n), text);
+        }
+        for (n, text) in [
+            (0, "0.0"),
+            (1, "0.001"),
+            (10, "0.01"),
+            (-500, "-0.5"),
+            (4_500, "4.5"),
+            (1_234_560, "1,234.56"),
+            (i64::MIN, "-9,223,372,036,854,775.808"),
+        ] {
+            assert_eq!(decimal(n), text);
+        }
+    }
+
+    #[test]
     fn parts_of_words_are_not_numbers() {
         assert_eq!(milli("Q1 paragraph_12 3rd 4x"), []);
         assert_eq!(milli("99999999999999999999"), []);
@@ -261,11 +373,25 @@ mod tests {
         assert!(found.states(412_000, 1_000_000));
         assert!(!found.states(412_000_000, 1_000_000));
         assert!(find("412")[0].states(412_000, 1_000_000));
+        assert!(!find("413")[0].states(412_000, 1_000_000));
+        assert!(!find("413 million")[0].states(412_000, 1_000_000));
+        // Products that do not fit agree with nothing.
+        let huge = find("999,999,999,999,999 billion")[0];
+        assert!(!huge.states(999_999_999_999_999_000, 1_000_000_000));
+        assert!(!find("1 thousand")[0].states(i64::MAX, 1_000));
     }
 
     #[test]
     fn primes() {
         assert_eq!([0, 23, 24, 90, 102].map(next_prime), [2, 23, 29, 97, 103]);
+        assert_eq!(
+            [-5, 1, 2, 3, 4, 8, 25, 48, 49].map(next_prime),
+            [2, 2, 2, 3, 5, 11, 29, 53, 53]
+        );
+        let prime = |n: i64| (2..n).all(|divisor| n % divisor != 0);
+        for n in 2..400 {
+            assert_eq!(next_prime(n), (n..).find(|n| prime(*n)).expect("there is one"), "{n}");
+        }
     }
 
     proptest! {

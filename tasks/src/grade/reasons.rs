@@ -32,20 +32,22 @@ pub(super) fn list(grader: &Grader<'_>, graded: &Graded<'_>, rules: &RuleVerdict
     };
     for (place, status) in graded.statuses.iter().enumerate() {
         let question = narrow(place + 1);
-        let said = graded.parsed.answer(question).map(quote).unwrap_or_default();
-        let gold = grader.key.gold.get(place).map(|gold| answer(grader, &gold.answer));
-        let gold = gold.unwrap_or_default();
+        let said = || graded.parsed.answer(question).map(quote).unwrap_or_default();
+        let gold = || {
+            let gold = grader.key.gold.get(place).map(|gold| answer(grader, &gold.answer));
+            gold.unwrap_or_default()
+        };
         match status {
             AnswerStatus::Right => {}
             AnswerStatus::Wrong => {
-                add(Part::Question(question), format!("{said} is not the answer {gold}"));
+                add(Part::Question(question), format!("{} is not the answer {}", said(), gold()));
             }
             AnswerStatus::Trapped => add(
                 Part::Question(question),
-                format!("{said} is what a trap leads to; the answer is {gold}"),
+                format!("{} is what a trap leads to; the answer is {}", said(), gold()),
             ),
             AnswerStatus::Missing => {
-                add(Part::Question(question), format!("no answer; it is {gold}"));
+                add(Part::Question(question), format!("no answer; it is {}", gold()));
             }
         }
     }

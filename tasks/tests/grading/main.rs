@@ -10,6 +10,7 @@ mod hostile;
 mod ids;
 mod mutations;
 mod properties;
+mod reasons;
 mod rules;
 mod traces;
 mod variants;
