@@ -159,8 +159,8 @@ fn no_shortcut_survives(profile: Profile, seeds: u64) {
 
 #[test]
 fn no_shortcut_gets_past_the_notes() {
-    no_shortcut_survives(Profile::Mini, 300);
-    no_shortcut_survives(Profile::Standard, 200);
+    no_shortcut_survives(Profile::Mini, 2_000);
+    no_shortcut_survives(Profile::Standard, 1_500);
 }
 
 #[test]
