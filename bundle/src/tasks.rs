@@ -27,7 +27,8 @@ pub fn find(dir: &Path, id: &str) -> Result<Option<(TaskId, Task, AnswerKey)>, B
     for file in files.filter(|file| file.path.starts_with(layout::TASKS)) {
         let path = file.path.as_str();
         let frames: Vec<TaskFrame> = read_frames(path, "tasks", &read::read_file(dir, file)?)?;
-        for frame in frames.into_iter().filter(|frame| frame.id.to_string().starts_with(id)) {
+        let found = frames.into_iter().find(|frame| frame.id.to_string().starts_with(id));
+        if let Some(frame) = found {
             let unreadable = |error| {
                 let what = format!("task {} cannot be read by this build: {error}", frame.id);
                 BundleError::bad(path, what)

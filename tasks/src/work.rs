@@ -1,6 +1,14 @@
 //! Counts steps of work in tests, so that a bound on time can be tested without a clock.
 
 #[cfg(test)]
+pub(crate) use counter::{count, of};
+
+/// One step of work.
+#[cfg(not(test))]
+#[inline(always)]
+pub(crate) fn count() {}
+
+#[cfg(test)]
 mod counter {
     use std::cell::Cell;
 
@@ -19,11 +27,3 @@ mod counter {
         (done, DONE.get() - before)
     }
 }
-
-#[cfg(test)]
-pub(crate) use counter::{count, of};
-
-/// One step of work.
-#[cfg(not(test))]
-#[inline(always)]
-pub(crate) fn count() {}

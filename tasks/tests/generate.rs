@@ -116,19 +116,21 @@ fn standard_tasks_are_varied_and_of_their_size() {
     let mut shapes = BTreeSet::new();
     let mut kinds = BTreeSet::new();
     let mut traps = BTreeSet::new();
-    let (mut relative, mut aliases, mut deepest) = (0, 0, 0);
+    let (mut relative, mut expected, mut aliases, mut deepest) = (0, 0, 0, 0);
     const TASKS: u64 = 60;
     for n in 0..TASKS {
         let (task, key) = make(&library, Profile::Standard, n);
         prove(&task, &key).unwrap_or_else(|violation| panic!("seed {n}: {violation}"));
-        assert_eq!(task.roster.len(), 20);
+        // As many entities as fit the prompt's tokens.
+        assert!((14..=20).contains(&task.roster.len()), "{} entities", task.roster.len());
         assert_eq!((task.questions.len(), task.constraints.len()), (10, 8));
-        assert!((99..=125).contains(&task.paragraphs.len()), "{}", task.paragraphs.len());
+        assert!((90..=110).contains(&task.paragraphs.len()), "{}", task.paragraphs.len());
         let prompt = task.prompt();
-        assert!((20_000..24_000).contains(&prompt.len()), "{} bytes", prompt.len());
+        assert!((17_500..22_500).contains(&prompt.len()), "{} bytes", prompt.len());
         shapes.extend(key.gold.iter().map(|gold| shape(&gold.query)));
         kinds.extend(key.constraints.iter().map(|known| kind(&known.constraint)));
         traps.extend(key.traps.iter().map(|trap| trap.kind));
+        expected += 9 * (task.roster.len() - task.roster.len().div_ceil(4));
         for statement in key.document.iter().flat_map(|paragraph| &paragraph.statements) {
             relative += usize::from(matches!(statement.kind, StatementKind::Relative { .. }));
             aliases += usize::from(statement.named.is_some());
@@ -145,10 +147,10 @@ fn standard_tasks_are_varied_and_of_their_size() {
         }
     }
     assert!(shapes.len() >= 10, "{shapes:?}");
-    assert!(kinds.len() >= 8, "{kinds:?}");
-    assert!(traps.len() >= 3, "{traps:?}");
+    assert!(kinds.len() >= 15, "{kinds:?}");
+    assert_eq!(traps.len(), 7, "{traps:?}");
     assert!((3..=5).contains(&deepest), "chains of {deepest}");
-    assert_eq!(relative as u64, TASKS * 15 * 9, "three quarters of the figures are relative");
+    assert_eq!(relative, expected, "three quarters of the figures are relative");
     assert!(aliases > 0, "aliases are never needed");
 }
 
@@ -246,7 +248,7 @@ fn bad_specifications_are_refused_in_plain_words() {
     };
     let family = refuse(&|spec| spec.family = "chess".into());
     assert!(matches!(&family, GenerateError::UnknownFamily(name) if name == "chess"));
-    assert!(family.to_string().ends_with("this build knows longdoc"), "{family}");
+    assert!(family.to_string().contains("this build knows longdoc"), "{family}");
     let version = refuse(&|spec| spec.engine_version = 9);
     assert!(matches!(version, GenerateError::EngineVersion { asked: 9, .. }));
     let inputs = refuse(&|spec| spec.inputs = vec![Hash::of(b"x")]);

@@ -213,7 +213,9 @@ impl World {
     pub fn new(counters: u64) -> Self {
         static MADE: Mutex<BTreeMap<u64, World>> = Mutex::new(BTreeMap::new());
         let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-        made.entry(counters).or_insert_with(|| Self::make(counters, Source::builtin(), &[], card())).clone()
+        made.entry(counters)
+            .or_insert_with(|| Self::make(counters, Source::builtin(), &[], card()))
+            .clone()
     }
 
     /// An epoch in which the model passes every nano task and is moved to mini.

@@ -17,7 +17,10 @@ use serde::Serialize;
 use crate::{
     Outcome,
     args::EvalTasks,
-    cmd::{model::obtain, task::{generate, template}},
+    cmd::{
+        model::obtain,
+        task::{generate, template},
+    },
     term,
 };
 

@@ -93,7 +93,7 @@ fn steps_that_rest_on_all_before_them() {
             let list: Vec<String> = (1..=31).map(|n| format!("c{n}")).collect();
             format!("f1: filter({0}; above 0) = {0}", list.join(", "))
         }
-        _ => format!("m{n}: compare({}; highest) = c31", vec!["f1"; 8].join(", ")),
+        _ => format!("m{n}: compare({}; highest) = c31", ["f1"; 8].join(", ")),
     };
     cost(&task, &key, &trace(&task, &key, line));
 }

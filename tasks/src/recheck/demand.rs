@@ -65,8 +65,11 @@ pub(super) struct Demands<'a> {
     pub(super) task: &'a Task,
 }
 
+/// What a count in a wording asks for.
+type Counted = fn(u16) -> Check;
+
 /// Kinds that hold a count and nothing else.
-const COUNTS: [(&str, fn(u16) -> Check); 6] = [
+const COUNTS: [(&str, Counted); 6] = [
     ("word_count", Check::WordCount),
     ("max_words", Check::MaxWords),
     ("min_words", Check::MinWords),

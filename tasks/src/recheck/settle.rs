@@ -252,9 +252,8 @@ impl Settler<'_> {
         attr: usize,
         claims: &[&'c Claim],
     ) -> Result<Option<&'c Claim>, Fault> {
-        let rule = |like: fn(&Mark) -> bool| {
-            self.said.holds.iter().map(|(mark, _)| *mark).find(|mark| like(mark))
-        };
+        let rule =
+            |like: fn(&Mark) -> bool| self.said.holds.iter().map(|(mark, _)| *mark).find(like);
         let source = rule(|mark| matches!(mark, Mark::Source(_)));
         let extent = rule(|mark| matches!(mark, Mark::Extent(_)));
         let date = rule(|mark| matches!(mark, Mark::Date(_)));

@@ -25,7 +25,7 @@ const FEWEST: usize = 2;
 type Defect = (&'static str, &'static [&'static str], fn(&mut Bed) -> bool);
 
 const DEFECTS: [Defect; 32] = [
-    ("a changed number", &["fact_value"], changed_number),
+    ("a changed number", &["fact_value", "contradiction"], changed_number),
     ("a second statement that contradicts", &["contradiction"], contradiction),
     ("a tie", &["no_answer"], tie),
     ("an anonymous paragraph that fits nobody", &["unlinkable"], unlinkable),

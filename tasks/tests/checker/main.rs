@@ -108,6 +108,9 @@ fn run(domains: usize, seeds: u64) -> Vec<(Profile, usize, u64)> {
         .collect()
 }
 
+/// A profile, the place of a domain, a seed, and the faults of its task by proof.
+type Found = (Profile, usize, u64, Vec<(usize, String)>);
+
 #[test]
 fn every_task_holds_its_proofs_by_its_text() {
     let library = Library::builtin().expect("built-in domains are sound");
@@ -116,7 +119,7 @@ fn every_task_holds_its_proofs_by_its_text() {
     let run = run(subjects.len(), seeds);
     let next = AtomicUsize::new(0);
     let work = || {
-        let mut found: Vec<(Profile, usize, u64, Vec<(usize, String)>)> = Vec::new();
+        let mut found: Vec<Found> = Vec::new();
         while let Some((profile, domain, n)) = run.get(next.fetch_add(1, Ordering::Relaxed)) {
             let violations = violations(&library, &subjects[*domain], *profile, *n);
             found.push((*profile, *domain, *n, violations));

@@ -58,9 +58,7 @@ pub(crate) fn bench(args: &BenchTasks) -> anyhow::Result<Outcome> {
     }
     let cells: Vec<Cell> = profiles
         .iter()
-        .flat_map(|profile| {
-            (0..subjects.len()).map(|subject| Cell { profile: *profile, subject })
-        })
+        .flat_map(|profile| (0..subjects.len()).map(|subject| Cell { profile: *profile, subject }))
         .collect();
     let seeds = usize::try_from(args.seeds)?;
     let jobs = cells.len() * seeds;
@@ -110,7 +108,11 @@ pub(crate) fn bench(args: &BenchTasks) -> anyhow::Result<Outcome> {
             of_profile.add(tally.clone());
         }
         if subjects.len() > 1 {
-            rows.push(print::Row { profile: *profile, domain: "all".to_owned(), tally: of_profile });
+            rows.push(print::Row {
+                profile: *profile,
+                domain: "all".to_owned(),
+                tally: of_profile,
+            });
         }
     }
     let memory = (before, measure::memory());

@@ -35,11 +35,14 @@ impl Folder {
     /// Where it has no facts file, is too large, or cannot be read.
     pub(crate) fn read(dir: &Path) -> anyhow::Result<Self> {
         let shown = plain::line(&dir.display().to_string());
-        let entries = fs::read_dir(dir).with_context(|| format!("cannot read the folder {shown}"))?;
+        let entries =
+            fs::read_dir(dir).with_context(|| format!("cannot read the folder {shown}"))?;
         let (mut facts, mut paths) = (None, BTreeMap::new());
         for (at, entry) in entries.enumerate() {
             if at >= MAX_ENTRIES {
-                bail!("{shown} has more than {MAX_ENTRIES} entries: put the texts into a folder of their own");
+                bail!(
+                    "{shown} has more than {MAX_ENTRIES} entries: put the texts into a folder of their own"
+                );
             }
             let entry = entry.with_context(|| format!("cannot read the folder {shown}"))?;
             let name = entry.file_name();
@@ -87,7 +90,9 @@ impl Folder {
         for name in Collection::files_of(&self.facts)? {
             let Some(text) = self.texts.get(&name) else {
                 let name = plain::name(&name);
-                bail!("{FACTS_FILE} names {name}, but the folder has no such file of text, or it is no regular file");
+                bail!(
+                    "{FACTS_FILE} names {name}, but the folder has no such file of text, or it is no regular file"
+                );
             };
             texts.push(text);
         }

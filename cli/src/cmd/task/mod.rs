@@ -47,8 +47,7 @@ pub(crate) fn template(profile: &str, domain: &str) -> anyhow::Result<(TaskTempl
         (longdoc::NAME, library.named(domain)?, Vec::new())
     };
     let family = family.into();
-    let template =
-        TaskTemplate { family, engine_version: ENGINE_VERSION, domain, profile, inputs };
+    let template = TaskTemplate { family, engine_version: ENGINE_VERSION, domain, profile, inputs };
     Ok((template, library))
 }
 

@@ -28,13 +28,16 @@ pub(super) struct Writer<'w, 'a> {
     drafts: Vec<(Option<usize>, Draft)>,
 }
 
+/// Names by which a document speaks of an entity, other than its canonical one.
+pub(super) type Names = Vec<(EntityId, String)>;
+
 /// The paragraphs, and every name in them that is not canonical.
 pub(super) fn write(
     world: &World<'_>,
     plan: &Plan,
     drawn: &Drawn,
     draw: &mut Draw,
-) -> Option<(Vec<Draft>, Vec<(EntityId, String)>)> {
+) -> Option<(Vec<Draft>, Names)> {
     let mut writer = Writer { world, plan, drawn, aliases: Vec::new(), drafts: Vec::new() };
     writer.draw_aliases(draw);
     writer.groups(draw)?;

@@ -33,7 +33,9 @@ fn rate(count: u64, nanos: u64) -> f64 {
 
 /// As text: one table a question that is asked of an engine.
 pub(super) fn text(rows: &[Row], memory: ((u64, u64), (u64, u64))) -> anyhow::Result<()> {
-    print_line("profile domain: tasks, a second a core; tries each (most); exhausted; graded a second a core; rechecked a second; bytes, paragraphs; guess floor")?;
+    print_line(
+        "profile domain: tasks, a second a core; tries each (most); exhausted; graded a second a core; rechecked a second; bytes, paragraphs; guess floor",
+    )?;
     for row in rows {
         let tally = &row.tally;
         print_line(&format!(
@@ -65,7 +67,9 @@ pub(super) fn text(rows: &[Row], memory: ((u64, u64), (u64, u64))) -> anyhow::Re
         one(&row.tally)?;
     }
     let ((start, _), (end, peak)) = memory;
-    print_line(&format!("\nmemory: {start} KiB at the start, {end} KiB at the end, {peak} KiB peak"))
+    print_line(&format!(
+        "\nmemory: {start} KiB at the start, {end} KiB at the end, {peak} KiB peak"
+    ))
 }
 
 /// One row a profile: the sum, or the only domain.

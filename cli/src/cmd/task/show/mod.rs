@@ -366,8 +366,11 @@ fn facts(page: &mut Page, chains: &[Vec<Stated>]) {
                     text = text.and(" ").styled(&cite(&named.paragraphs), Style::Faint, look);
                 }
             }
-            for trap in &step.traps {
-                text = text.and("  ").styled(&format!("trap {trap}"), Style::Wrong, look);
+            if !step.traps.is_empty() {
+                let traps: Vec<String> = step.traps.iter().map(ToString::to_string).collect();
+                let word = if traps.len() == 1 { "trap" } else { "traps" };
+                let traps = format!("{word} {}", traps.join(", "));
+                text = text.and("  ").styled(&traps, Style::Wrong, look);
             }
             let arrow = if depth == 0 { "· " } else { "└ " };
             page.hanging(&format!("{:width$}{arrow}", "", width = 5 + 2 * depth), &text);
