@@ -384,7 +384,7 @@ fn large_folders_are_refused() {
     let error = Collection::read(FACTS.as_bytes(), &[&large]).unwrap_err();
     assert!(matches!(error, OwnError::TooLarge { .. }), "{error}");
     let half = vec![b'a'; own::MAX_TEXT_BYTES];
-    let error = Collection::read(FACTS.as_bytes(), &vec![half.as_slice(); 9]).unwrap_err();
+    let error = Collection::read(FACTS.as_bytes(), &[half.as_slice(); 9]).unwrap_err();
     assert!(matches!(error, OwnError::TooLarge { .. }), "{error}");
     let error = Collection::read(FACTS.as_bytes(), &[text]).unwrap_err();
     assert!(matches!(error, OwnError::Texts { named: 3, got: 1 }), "{error}");
