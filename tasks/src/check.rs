@@ -201,13 +201,30 @@ fn same(a: &str, b: &str) -> bool {
 fn tokens(text: &str) -> impl Iterator<Item = (usize, &str)> + Clone {
     let mut rest = 0;
     std::iter::from_fn(move || {
-        let tail = &text[rest..];
-        let start = rest + tail.find(char::is_alphanumeric)?;
-        let token = &text[start..];
-        let length = token.find(|c: char| !c.is_alphanumeric()).unwrap_or(token.len());
-        rest = start + length;
-        Some((start, &text[start..start + length]))
+        let start = run(text, rest, false);
+        let end = run(text, start, true);
+        rest = end;
+        text.get(start..end).filter(|token| !token.is_empty()).map(|token| (start, token))
     })
+}
+
+/// Where the run of characters from `start` on ends that are letters or digits, or are not.
+fn run(text: &str, start: usize, wanted: bool) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = start;
+    while let Some(byte) = bytes.get(at) {
+        if byte.is_ascii() {
+            if byte.is_ascii_alphanumeric() != wanted {
+                return at;
+            }
+            at += 1;
+        } else {
+            let c = text.get(at..).and_then(|tail| tail.chars().next());
+            let Some(c) = c.filter(|c| c.is_alphanumeric() == wanted) else { return at };
+            at += c.len_utf8();
+        }
+    }
+    at
 }
 
 fn words(text: &str) -> impl DoubleEndedIterator<Item = &str> {

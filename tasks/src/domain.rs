@@ -191,6 +191,8 @@ pub struct Domain {
     pub(crate) joint: Vec<Vec<u16>>,
     pub(crate) measures: Vec<NamedMeasure>,
     pub(crate) groups: Vec<Group>,
+    /// The public side of the groups' attributes, group by group.
+    pub(crate) grouped: Vec<AttributeSchema>,
     /// Keys of the groups, for findings.
     pub(crate) group_keys: Vec<String>,
     pub(crate) example: Example,

@@ -124,6 +124,18 @@ impl<'a> Grader<'a> {
         }
     }
 
+    /// What became of each trap, if a binding one caught the completion: then, and only then, is
+    /// its failure [`FailureClass::Trap`]. Less work than [`Grader::grade`], which a proof of many
+    /// traps needs no more of.
+    pub(crate) fn caught(&self, completion: &[u8], finish: Finish) -> Option<Vec<TrapOutcome>> {
+        let parsed = parse_with(self.task, &self.sentences, completion).ok()?;
+        if finish == Finish::Cap && !parsed.closed {
+            return None;
+        }
+        let outcomes = traps::outcomes(self, &self.compare(&parsed));
+        traps::caught(self, &outcomes).then_some(outcomes)
+    }
+
     /// The verdict on a completion that could not be read.
     fn unread(&self, parse: ParseOutcome, text: String) -> RuleVerdict {
         let capped = parse == ParseOutcome::Capped;

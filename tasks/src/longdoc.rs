@@ -44,8 +44,8 @@ use crate::{
     draw::Draw,
     family::{Exhausted, GenerateError, Library, MAX_TRIES},
     types::{
-        Alias, AnswerKey, ConstraintKey, DocParagraph, Gold, RosterEntry, Task, Trap, TrapRole,
-        TrappedWitness,
+        Alias, AnswerKey, Consequence, ConstraintKey, DocParagraph, Gold, RosterEntry, Task, Trap,
+        TrapRole, TrappedWitness,
     },
 };
 
@@ -178,15 +178,10 @@ fn finish(
 ) -> Result<(), Failed> {
     let mut readings = vec![truth.checks.clone()];
     for drafted in traps {
-        let mut checks = truth.checks.clone();
-        for consequence in &drafted.consequences {
-            if let crate::types::Consequence::Check { constraint, check } = consequence
-                && let Some(known) = checks.get_mut(usize::from(*constraint) - 1)
-            {
-                *known = check.clone();
-            }
+        let moved = |consequence: &Consequence| matches!(consequence, Consequence::Check { .. });
+        if drafted.consequences.iter().any(moved) {
+            readings.push(truth.with(&drafted.consequences).checks);
         }
-        readings.push(checks);
     }
     constrain::finish(constraints, &readings, plan, draw).ok_or(Failed::Draw("artifact"))
 }
@@ -231,6 +226,7 @@ fn proven(
         reading: &truth,
         derived: &derived,
         artifact: &artifact,
+        misread: None,
     })
     .ok_or(Failed::Draw("witness"))?;
 
@@ -271,15 +267,18 @@ fn proven(
         trapped: Vec::new(),
         guess_floor_ppb: 0,
     };
+    let stated = answer::Stated::new(&key.document, &world);
+    let (mut placed, mut trapped): (Vec<Trap>, Vec<TrappedWitness>) = (Vec::new(), Vec::new());
     for drafted in &traps {
-        let number = u16::try_from(key.traps.len() + 1).unwrap_or(u16::MAX);
-        let trap = answer::placed(drafted, &world, &key).ok_or(Failed::Draw("place for a trap"))?;
-        let told = |known: &Trap| (known.fact, known.kind) == (trap.fact, trap.kind);
-        if trap.role == TrapRole::Binding && !key.traps.iter().any(told) {
+        let number = u16::try_from(placed.len() + 1).unwrap_or(u16::MAX);
+        let trap = answer::placed(drafted, &stated, &world, &key)
+            .ok_or(Failed::Draw("place for a trap"))?;
+        let told = |known: &Trap| prove::told_alike(known, &trap);
+        if trap.role == TrapRole::Binding && !placed.iter().any(told) {
             let text = caught(
                 &world,
                 plan,
-                &truth,
+                (&truth, &derived),
                 &key.document,
                 &questions,
                 &constraints,
@@ -288,12 +287,13 @@ fn proven(
                 draw,
             )
             .ok_or(Failed::Draw("trapped witness"))?;
-            key.trapped.push(TrappedWitness { trap: number, text });
+            trapped.push(TrappedWitness { trap: number, text });
         }
-        key.traps.push(trap);
+        placed.push(trap);
     }
+    (key.traps, key.trapped) = (placed, trapped);
     key.guess_floor_ppb = prove::guess_floor_ppb(&task, &key);
-    prove(&task, &key)?;
+    prove::prove_as_read(&task, &key, &truth)?;
     Ok((task, key))
 }
 
@@ -302,7 +302,7 @@ fn proven(
 fn caught(
     world: &world::World<'_>,
     plan: &Plan,
-    truth: &solve::Reading,
+    (truth, known): (&solve::Reading, &trap::Derived),
     document: &[DocParagraph],
     questions: &[question::Drafted],
     constraints: &[crate::types::Constraint],
@@ -316,9 +316,11 @@ fn caught(
         paragraph: *trap.wrong_paragraphs.first()?,
     };
     let reading = truth.caught(fall);
-    let derived = trap::derive(world, questions, constraints, &reading.table)?;
+    let at = (fall.fact.attr, known);
+    let changes = trap::changes(world, questions, constraints, &reading.table, at, false)?;
+    let derived = known.with(&changes);
     let artifact = artifact(world, plan, questions, &reading, &derived, draw)?;
-    witness::write(witness::Source {
+    witness::bare(witness::Source {
         world,
         rules: &plan.trace,
         tokens: plan.witness_tokens,
@@ -328,6 +330,7 @@ fn caught(
         reading: &reading,
         derived: &derived,
         artifact: &artifact,
+        misread: Some(fall.fact.attr),
     })
 }
 

@@ -6,38 +6,56 @@
 
 use crate::work;
 
+/// Most bytes of a number with commas: 19 digits, six commas and a sign.
+const MAX_GROUPED_BYTES: usize = 26;
+
 /// `n` with a comma between groups of three digits.
 #[must_use]
 pub fn grouped(n: i64) -> String {
-    let digits = n.unsigned_abs().to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);
+    let mut text = String::with_capacity(MAX_GROUPED_BYTES);
+    push_grouped(&mut text, n);
+    text
+}
+
+fn push_grouped(text: &mut String, n: i64) {
     if n < 0 {
         text.push('-');
     }
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
+    let mut left = n.unsigned_abs();
+    let mut digits = [0_u8; MAX_GROUPED_BYTES];
+    let mut at = digits.len();
+    let mut written = 0;
+    loop {
+        if written > 0 && written % 3 == 0 {
+            at -= 1;
+            digits[at] = b',';
         }
-        text.push(c);
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(left % 10).unwrap_or(0);
+        left /= 10;
+        written += 1;
+        if left == 0 {
+            break;
+        }
     }
-    text
+    text.extend(digits[at..].iter().map(|byte| char::from(*byte)));
 }
 
 /// Thousandths as a decimal with as many digits as needed, at least one: 4,500 is `4.5`.
 #[must_use]
 pub fn decimal(milli: i64) -> String {
     let magnitude = milli.unsigned_abs();
-    let mut text = String::new();
+    let mut text = String::with_capacity(MAX_GROUPED_BYTES);
     if milli < 0 {
         text.push('-');
     }
-    text.push_str(&grouped(i64::try_from(magnitude / 1000).unwrap_or(i64::MAX)));
-    let mut fraction = format!("{:03}", magnitude % 1000);
-    while fraction.len() > 1 && fraction.ends_with('0') {
-        fraction.pop();
-    }
+    push_grouped(&mut text, i64::try_from(magnitude / 1000).unwrap_or(i64::MAX));
     text.push('.');
-    text.push_str(&fraction);
+    let fraction = magnitude % 1000;
+    let digits = [fraction / 100, fraction / 10 % 10, fraction % 10];
+    let written = 1 + digits.iter().skip(1).rposition(|digit| *digit != 0).map_or(0, |at| at + 1);
+    let digit = |digit: &u64| char::from(b'0' + u8::try_from(*digit).unwrap_or(0));
+    text.extend(digits.iter().take(written).map(digit));
     text
 }
 
@@ -215,13 +233,16 @@ fn is_prime(n: i64) -> bool {
     if n < 4 {
         return n >= 2;
     }
-    let mut divisor = 2;
+    if n % 2 == 0 {
+        return false;
+    }
+    let mut divisor = 3;
     while divisor <= n / divisor {
         work::count();
         if n % divisor == 0 {
             return false;
         }
-        divisor += 1;
+        divisor += 2;
     }
     true
 }

@@ -56,6 +56,9 @@ struct Quotient {
 
 impl Quotient {
     fn cmp(self, other: Self) -> Ordering {
+        if self.under == other.under {
+            return self.over.cmp(&other.over);
+        }
         (i128::from(self.over) * i128::from(other.under))
             .cmp(&(i128::from(other.over) * i128::from(self.under)))
     }

@@ -44,17 +44,21 @@ pub(crate) fn padded(text: &str) -> String {
 fn push_normal(out: &mut String, text: &str) {
     let start = out.len();
     if text.is_ascii() {
-        let mut gap = false;
-        for byte in text.bytes() {
-            if byte.is_ascii_alphanumeric() {
-                if gap && out.len() > start {
-                    out.push(' ');
-                }
-                gap = false;
-                out.push(char::from(byte.to_ascii_lowercase()));
-            } else {
-                gap = true;
+        // Whole runs at once.
+        let mut rest = text;
+        loop {
+            let gap = rest.bytes().position(|byte| byte.is_ascii_alphanumeric());
+            let Some(tail) = gap.and_then(|gap| rest.get(gap..)) else { break };
+            let run = tail.bytes().position(|byte| !byte.is_ascii_alphanumeric());
+            let (word, next) = tail.split_at(run.unwrap_or(tail.len()));
+            if out.len() > start {
+                out.push(' ');
             }
+            out.push_str(word);
+            rest = next;
+        }
+        if let Some(added) = out.get_mut(start..) {
+            added.make_ascii_lowercase();
         }
         return;
     }

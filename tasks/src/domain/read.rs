@@ -28,6 +28,9 @@ impl Reader {
             let _ = self.fault::<()>("attributes", "at least two must have `short = true`");
         }
         let groups = if self.own { Vec::new() } else { self.groups(&raw, &attributes)? };
+        let places = groups.iter().flat_map(|group| &group.attributes);
+        let schema = |place: &u16| attributes.get(usize::from(*place)).map(|a| a.schema.clone());
+        let grouped = places.filter_map(schema).collect();
         let measures = self.measures(&raw, &attributes)?;
         let entity = &[Slot::Entity][..];
         let marks = self.marks(raw.sources.marks.as_ref().unwrap_or(&common.sources.marks));
@@ -281,6 +284,7 @@ impl Reader {
             joint,
             group_keys: raw.groups.iter().map(|group| group.key.clone()).collect(),
             groups,
+            grouped,
             measures,
         };
         self.collisions(&domain);

@@ -42,6 +42,9 @@ pub(crate) enum Slot {
     Article(u16),
 }
 
+/// Room made for what fills a slot, bytes: most names and amounts take less.
+const SLOT_BYTES: usize = 24;
+
 const NAMES: [(&str, Slot); 32] = [
     ("entity", Slot::Entity),
     ("reference", Slot::Reference),
@@ -172,7 +175,11 @@ impl Template {
 
     /// The wording with each slot replaced by what `fill` gives.
     pub(crate) fn fill(&self, fill: impl FnMut(Slot, &mut String)) -> String {
-        let mut out = String::new();
+        let room = |piece: &Piece| match piece {
+            Piece::Text(text) => text.len(),
+            Piece::Slot(_) => SLOT_BYTES,
+        };
+        let mut out = String::with_capacity(self.pieces.iter().map(room).sum());
         self.write(&mut out, fill);
         out
     }

@@ -12,14 +12,14 @@ use crate::{
     types::{AnswerKey, AttrId, EntityId, FactRef, Measure, Query, StatementKind, Task},
 };
 
-/// One paragraph, prepared.
-#[derive(Debug)]
+/// One paragraph, prepared as far as it has been asked about.
+#[derive(Debug, Default)]
 struct Paragraph {
     /// As [`padded`] gives it.
-    words: String,
-    numbers: Vec<Found>,
+    words: OnceLock<String>,
+    numbers: OnceLock<Vec<Found>>,
     /// Entities that the paragraph speaks of under a name that stands only here.
-    also: Vec<EntityId>,
+    also: OnceLock<Vec<EntityId>>,
 }
 
 /// The lookups, shared by all attempts at a task.
@@ -27,7 +27,7 @@ struct Paragraph {
 pub struct TaskIndex<'a> {
     task: &'a Task,
     key: &'a AnswerKey,
-    paragraphs: Vec<OnceLock<Paragraph>>,
+    paragraphs: Vec<Paragraph>,
     /// Names of all entities as [`padded`] gives them.
     names: Vec<(EntityId, String)>,
     /// By entity: where its names begin in [`TaskIndex::names`].
@@ -67,7 +67,9 @@ impl<'a> TaskIndex<'a> {
         Self {
             task,
             key,
-            paragraphs: std::iter::repeat_with(OnceLock::new).take(task.paragraphs.len()).collect(),
+            paragraphs: std::iter::repeat_with(Paragraph::default)
+                .take(task.paragraphs.len())
+                .collect(),
             names,
             first_names,
             truth,
@@ -108,39 +110,43 @@ impl<'a> TaskIndex<'a> {
         self.task.paragraph(number).is_some()
     }
 
-    fn paragraph(&self, number: u32) -> Option<&Paragraph> {
+    fn paragraph(&self, number: u32) -> Option<(usize, &str, &Paragraph)> {
         let place = usize::try_from(number).ok()?.checked_sub(1)?;
-        let text = self.task.paragraphs.get(place)?;
-        Some(self.paragraphs.get(place)?.get_or_init(|| Paragraph {
-            words: padded(text),
-            numbers: number::find(text),
-            also: named_here(self.key, place),
-        }))
+        Some((place, self.task.paragraphs.get(place)?, self.paragraphs.get(place)?))
     }
 
     /// Whether a paragraph names an entity, by name or alias, as whole words.
     pub(super) fn names(&self, number: u32, entity: EntityId) -> bool {
-        let Some(paragraph) = self.paragraph(number) else { return false };
+        let Some((place, text, paragraph)) = self.paragraph(number) else { return false };
+        // Most paragraphs have the name as it is.
+        if self.task.roster.get(entity.at()).is_some_and(|entry| holds_whole(text, &entry.name)) {
+            return true;
+        }
         let bounds = self.first_names.get(entity.at()..=entity.at() + 1);
         let names = match bounds {
             Some([from, to]) => self.names.get(*from..*to).unwrap_or(&[]),
             _ => &[],
         };
-        names.iter().any(|(_, name)| paragraph.words.contains(name.as_str()))
-            || paragraph.also.contains(&entity)
+        let words = paragraph.words.get_or_init(|| padded(text));
+        names.iter().any(|(_, name)| words.contains(name.as_str()))
+            || paragraph.also.get_or_init(|| named_here(self.key, place)).contains(&entity)
     }
 
     /// Whether a paragraph holds words as whole words.
     pub(super) fn holds_words(&self, number: u32, words: &str) -> bool {
+        let Some((_, text, paragraph)) = self.paragraph(number) else { return false };
+        if holds_whole(text, words) {
+            return true;
+        }
         let words = padded(words);
-        words.len() > 2
-            && self.paragraph(number).is_some_and(|paragraph| paragraph.words.contains(&words))
+        words.len() > 2 && paragraph.words.get_or_init(|| padded(text)).contains(&words)
     }
 
     /// Whether a paragraph holds a number, given in thousandths of a unit of `scale` base units.
     pub(super) fn holds_number(&self, number: u32, milli: i64, scale: i64) -> bool {
-        self.paragraph(number).is_some_and(|paragraph| {
-            paragraph.numbers.iter().any(|found| found.states(milli, scale))
+        self.paragraph(number).is_some_and(|(_, text, paragraph)| {
+            let numbers = paragraph.numbers.get_or_init(|| number::find(text));
+            numbers.iter().any(|found| found.states(milli, scale))
         })
     }
 
@@ -178,6 +184,23 @@ impl<'a> TaskIndex<'a> {
             .or_else(|| spelled(text, |term| words.iter().position(|word| is_normal(word, term))))
             .map(|place| Cell::Category(narrow(place)))
     }
+}
+
+/// Whether a text holds a term as it is written, with neither letters nor digits around it: what
+/// [`padded`] texts would then tell as well.
+fn holds_whole(text: &str, term: &str) -> bool {
+    let letter = |c: char| c.is_alphanumeric();
+    let own = |c: Option<char>| c.is_some_and(letter);
+    let alone = |at: usize| {
+        let around = text.get(..at).zip(text.get(at + term.len()..));
+        around.is_some_and(|(head, tail)| !head.ends_with(letter) && !tail.starts_with(letter))
+    };
+    let Some(first) = term.bytes().next() else { return false };
+    // Where it stands at all, it stands near the beginning: plainer than to prepare a search.
+    let places = text.bytes().enumerate().filter(|(_, byte)| *byte == first).map(|(at, _)| at);
+    own(term.chars().next())
+        && own(term.chars().next_back())
+        && places.filter(|at| text.as_bytes()[*at..].starts_with(term.as_bytes())).any(alone)
 }
 
 fn cells(table: &Table) -> usize {

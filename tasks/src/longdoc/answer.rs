@@ -2,69 +2,122 @@
 //! and aliases are introduced.
 
 use crate::{
-    query::{cell_of, value_of},
+    query::value_of,
     types::{
-        AnswerKey, DocParagraph, Fact, FactRef, Rule, Standing, StatementKind, Trap, TrapKind,
+        AnswerKey, DocParagraph, Fact, FactRef, Rule, Standing, Statement, StatementKind, Trap,
+        TrapKind,
     },
 };
 
 use super::{
     prove,
-    solve::{How, Reading},
+    solve::{How, Reading, by_place},
     trap::DraftedTrap,
     world::World,
 };
 
-/// A drafted trap with the paragraphs where it stands.
-pub(super) fn placed(drafted: &DraftedTrap, world: &World<'_>, key: &AnswerKey) -> Option<Trap> {
-    let schema = &world.schemas[drafted.fact.attr.at()];
+/// A document's statements by what they are about.
+pub(super) struct Stated<'d> {
+    attrs: usize,
+    /// By the place of the fact, each with its paragraph (from 1).
+    about: Vec<(usize, u32, &'d Statement)>,
+    rules: Vec<(u32, Rule)>,
+}
+
+impl<'d> Stated<'d> {
+    pub(super) fn new(document: &'d [DocParagraph], world: &World<'_>) -> Self {
+        let attrs = world.schemas.len();
+        let (mut about, mut rules) = (Vec::with_capacity(document.len() * 4), Vec::new());
+        for (number, paragraph) in (1_u32..).zip(document) {
+            for statement in &paragraph.statements {
+                match &statement.kind {
+                    StatementKind::Absolute { fact, .. }
+                    | StatementKind::Relative { fact, .. }
+                    | StatementKind::Instruction { fact, .. } => {
+                        about.push((fact.entity.at() * attrs + fact.attr.at(), number, statement));
+                    }
+                    StatementKind::Rule(rule) => rules.push((number, *rule)),
+                    _ => {}
+                }
+            }
+        }
+        let places = world.roster.len() * attrs;
+        Self { attrs, about: by_place(&about, places, |(place, ..)| *place), rules }
+    }
+
+    fn about(&self, fact: FactRef) -> impl Iterator<Item = (u32, &'d Statement)> {
+        let place = fact.entity.at() * self.attrs + fact.attr.at();
+        let from = self.about.partition_point(|(at, ..)| *at < place);
+        let rest = self.about.get(from..).unwrap_or_default();
+        rest.iter()
+            .take_while(move |(at, ..)| *at == place)
+            .map(|(_, number, said)| (*number, *said))
+    }
+}
+
+/// A drafted trap with the paragraphs where it stands. `key` has the document and its facts.
+pub(super) fn placed(
+    drafted: &DraftedTrap,
+    stated: &Stated<'_>,
+    world: &World<'_>,
+    key: &AnswerKey,
+) -> Option<Trap> {
+    let fact = drafted.fact;
+    let schema = &world.schemas[fact.attr.at()];
     let mut trap = Trap {
         kind: drafted.kind,
         role: drafted.role,
-        fact: drafted.fact,
+        fact,
         right: value_of(drafted.right, schema)?,
         wrong: value_of(drafted.wrong, schema)?,
         right_paragraphs: Vec::new(),
         wrong_paragraphs: Vec::new(),
         consequences: drafted.consequences.clone(),
     };
-    let truly = |kind: &StatementKind| match kind {
-        StatementKind::Absolute { fact, value, standing }
-            if *fact == trap.fact && *standing != Standing::Wider && *value == trap.right =>
-        {
-            Some(*standing)
-        }
-        _ => None,
-    };
-    let statements = || key.document.iter().flat_map(|paragraph| &paragraph.statements);
-    let standings: Vec<Standing> =
-        statements().filter_map(|statement| truly(&statement.kind)).collect();
     let (mut right, mut wrong) = (Vec::new(), Vec::new());
-    for (number, paragraph) in (1_u32..).zip(&key.document) {
-        for statement in &paragraph.statements {
-            let settles = match &statement.kind {
-                StatementKind::Absolute { .. } => truly(&statement.kind).is_some(),
-                StatementKind::Relative { fact, .. } => *fact == trap.fact,
-                StatementKind::Rule(Rule::Over(..)) => trap.kind == TrapKind::Superseded,
-                StatementKind::Rule(Rule::Holds(standing)) => standings.contains(standing),
-                StatementKind::Rule(Rule::Came { condition, came }) => {
-                    *came && standings.contains(&Standing::If(*condition))
-                }
-                _ => false,
-            };
-            if settles && right.last() != Some(&number) {
+    let mut standings = Vec::new();
+    for (number, statement) in stated.about(fact) {
+        match &statement.kind {
+            StatementKind::Absolute { value, standing, .. }
+                if *standing != Standing::Wider && *value == trap.right =>
+            {
+                standings.push(*standing);
                 right.push(number);
             }
-            let namesake = match &statement.kind {
-                StatementKind::Absolute { fact, .. } | StatementKind::Relative { fact, .. } => {
-                    drafted.other.is_none_or(|other| fact.entity == other)
-                }
-                _ => true,
-            };
-            if namesake && wrong.last() != Some(&number) && prove::is_trap(statement, &trap, key) {
-                wrong.push(number);
-            }
+            StatementKind::Relative { .. } => right.push(number),
+            _ => {}
         }
+        if prove::is_trap(statement, &trap, key) {
+            wrong.push(number);
+        }
+    }
+    for (number, rule) in &stated.rules {
+        let settles = match rule {
+            Rule::Over(..) => trap.kind == TrapKind::Superseded,
+            Rule::Holds(standing) => standings.contains(standing),
+            Rule::Came { condition, came } => {
+                *came && standings.contains(&Standing::If(*condition))
+            }
+        };
+        if settles {
+            right.push(*number);
+        }
+    }
+    // What is taken for the fact of a namesake is said of the namesake.
+    if trap.kind == TrapKind::Homonym {
+        let others = match drafted.other {
+            Some(other) => vec![other],
+            None => world.entities().collect(),
+        };
+        for entity in others {
+            let tempting = stated.about(FactRef { entity, attr: fact.attr });
+            let tempting = tempting.filter(|(_, said)| prove::is_trap(said, &trap, key));
+            wrong.extend(tempting.map(|(number, _)| number));
+        }
+    }
+    for paragraphs in [&mut right, &mut wrong] {
+        paragraphs.sort_unstable();
+        paragraphs.dedup();
     }
     trap.right_paragraphs = right;
     trap.wrong_paragraphs = wrong;
@@ -100,19 +153,23 @@ pub(super) fn facts(world: &World<'_>, truth: &Reading, document: &[DocParagraph
             facts.push(Fact { fact, value, paragraphs: Vec::new(), reference });
         }
     }
+    let mut known = vec![usize::MAX; world.roster.len() * attrs];
+    for (at, fact) in facts.iter().enumerate() {
+        known[fact.fact.entity.at() * attrs + fact.fact.attr.at()] = at;
+    }
     for (number, paragraph) in (1_u32..).zip(document) {
         for statement in &paragraph.statements {
             let (fact, stated) = match &statement.kind {
                 StatementKind::Absolute { standing: Standing::Wider, .. } => continue,
-                StatementKind::Absolute { fact, value, .. } => {
-                    (fact, cell_of(value, &world.schemas[fact.attr.at()]))
-                }
-                StatementKind::Relative { fact, .. } => (fact, Some(truth.table.get(*fact))),
+                StatementKind::Absolute { fact, value, .. } => (fact, Some(value)),
+                StatementKind::Relative { fact, .. } => (fact, None),
                 _ => continue,
             };
-            let Ok(at) = facts.binary_search_by_key(fact, |known| known.fact) else { continue };
-            if stated == Some(truth.table.get(*fact)) {
-                facts[at].paragraphs.push(number);
+            let place = known.get(fact.entity.at() * attrs + fact.attr.at());
+            if let Some(fact) = place.and_then(|at| facts.get_mut(*at))
+                && stated.is_none_or(|value| *value == fact.value)
+            {
+                fact.paragraphs.push(number);
             }
         }
     }

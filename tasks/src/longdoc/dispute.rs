@@ -20,7 +20,7 @@ use super::{
     constrain,
     plan::Plan,
     question::Drafted,
-    trap::{Derived, DraftedTrap, consequences, derive_again},
+    trap::{Derived, DraftedTrap, changes},
     words,
     world::World,
 };
@@ -239,11 +239,10 @@ impl Disputes<'_, '_> {
         }
         let mechanism = *draw.pick(&mechanisms)?;
         let right = self.world.table.get(fact);
-        let base = match (outside, mechanism) {
-            (Some(_), _) => TrapKind::OutsideFilter,
-            (None, Mechanism::Sources) => TrapKind::Superseded,
-            (None, Mechanism::Extents | Mechanism::Dates) => TrapKind::Scope,
-            (None, Mechanism::Conditions) => TrapKind::ConditionalCorrection,
+        let base = match mechanism {
+            Mechanism::Sources => TrapKind::Superseded,
+            Mechanism::Extents | Mechanism::Dates => TrapKind::Scope,
+            Mechanism::Conditions => TrapKind::ConditionalCorrection,
         };
         let mut traps: Vec<DraftedTrap> = Vec::new();
         let mut cells = vec![right];
@@ -251,16 +250,18 @@ impl Disputes<'_, '_> {
         // A value on either side must do what the role asks for before it is known on which side
         // they will lie: else facts that bind on one side only would give the right value away.
         for side in &losers.sides {
-            self.loser(base, role, fact, *side, &[], draw)?;
+            self.loser((base, Some(role)), fact, *side, &[], draw)?;
         }
         for loser in losers.drawn {
-            let taken: &[Cell] = if outside.is_some() { &[] } else { &cells };
-            let made = self.loser(base, role, fact, loser, taken, draw)?;
+            // Beside one that lets an entity in through a filter, the others do as they may.
+            let wanted = match (outside, loser) {
+                (None, _) => (base, Some(role)),
+                (Some(_), Loser::This { .. }) => (TrapKind::OutsideFilter, Some(role)),
+                (Some(_), _) => (base, None),
+            };
+            let made = self.loser(wanted, fact, loser, &cells, draw)?;
             cells.push(made.wrong);
-            // The same wrong value several times is one trap.
-            if !traps.iter().any(|trap| trap.wrong == made.wrong) {
-                traps.push(made);
-            }
+            traps.push(made);
         }
         let standings = self.standings(mechanism, meant, conditions, draw)?;
         let unit_form = |draw: &mut Draw| {
@@ -301,14 +302,14 @@ impl Disputes<'_, '_> {
                 let at = draw.index(attribute.unit_forms.len());
                 let Cell::Number(milli) = right.cell else { return None };
                 let printed = milli.checked_mul(attribute.unit_forms.get(at)?.factor)?;
-                let trap = self.trap(TrapKind::Unit, role, fact, Cell::Number(printed))?;
+                let trap = self.trap((TrapKind::Unit, Some(role)), fact, Cell::Number(printed))?;
                 right.unit_form = Some(at);
                 Some(trap)
             }
             TrapKind::Homonym => {
                 let other = namesake?;
                 let cell = self.world.table.get(FactRef { entity: other, attr: fact.attr });
-                let trap = self.trap(TrapKind::Homonym, role, fact, cell)?;
+                let trap = self.trap((TrapKind::Homonym, Some(role)), fact, cell)?;
                 Some(DraftedTrap { other: Some(other), ..trap })
             }
             _ => {
@@ -316,18 +317,18 @@ impl Disputes<'_, '_> {
                 if dispute.candidates.iter().any(|candidate| candidate.cell == cell) {
                     return None;
                 }
-                let trap = self.trap(TrapKind::PlantedInstruction, role, fact, cell)?;
+                let trap = self.trap((TrapKind::PlantedInstruction, Some(role)), fact, cell)?;
                 dispute.planted = Some(cell);
                 Some(trap)
             }
         }
     }
 
-    /// A wrong value with all that it changes; `None` where that is not what the role asks for.
+    /// A wrong value with all that it changes; `None` where that is not what the role asks for, if
+    /// one is asked for.
     fn trap(
         &self,
-        kind: TrapKind,
-        role: TrapRole,
+        (kind, wanted): (TrapKind, Option<TrapRole>),
         fact: FactRef,
         wrong: Cell,
     ) -> Option<DraftedTrap> {
@@ -343,15 +344,16 @@ impl Disputes<'_, '_> {
         if negative {
             return None;
         }
-        let caught = derive_again(
+        let consequences = changes(
             self.world,
             self.questions,
             self.constraints,
             &table,
             (fact.attr, self.truth),
+            wanted == Some(TrapRole::Bait),
         )?;
-        let consequences = consequences(self.truth, &caught);
-        (consequences.is_empty() == (role == TrapRole::Bait)).then_some(DraftedTrap {
+        let role = if consequences.is_empty() { TrapRole::Bait } else { TrapRole::Binding };
+        wanted.is_none_or(|wanted| wanted == role).then_some(DraftedTrap {
             kind,
             role,
             fact,
@@ -365,8 +367,7 @@ impl Disputes<'_, '_> {
     /// A wrong value that is not taken and does what the role asks for.
     fn loser(
         &self,
-        kind: TrapKind,
-        role: TrapRole,
+        wanted: (TrapKind, Option<TrapRole>),
         fact: FactRef,
         loser: Loser,
         taken: &[Cell],
@@ -374,7 +375,7 @@ impl Disputes<'_, '_> {
     ) -> Option<DraftedTrap> {
         (0..VALUE_TRIES).find_map(|_| {
             let cell = self.wrong(fact, loser, draw).filter(|cell| !taken.contains(cell))?;
-            self.trap(kind, role, fact, cell)
+            self.trap(wanted, fact, cell)
         })
     }
 
@@ -394,12 +395,13 @@ impl Disputes<'_, '_> {
     fn losers(&self, fact: FactRef, outside: Option<Cell>, draw: &mut Draw) -> Option<Losers> {
         let wrong = self.plan.candidates - 1;
         let alike = |loser: Loser| Losers { sides: Vec::new(), drawn: vec![loser; wrong] };
-        if let Some(cell) = outside {
-            return Some(alike(Loser::This { cell }));
-        }
         let Cell::Number(right) = self.world.table.get(fact) else {
             let words = self.world.schemas[fact.attr.at()].vocabulary.len();
-            return (words > wrong).then(|| alike(Loser::Any));
+            let mut losers = (words > wrong).then(|| alike(Loser::Any))?;
+            if let (Some(cell), Some(first)) = (outside, losers.drawn.first_mut()) {
+                *first = Loser::This { cell };
+            }
+            return Some(losers);
         };
         let (low, high, step) = self.world.bounds(fact);
         let room = i64::try_from(wrong).ok()?.checked_mul(ROOM)?.checked_mul(step)?;

@@ -3,6 +3,7 @@
 use lode_proto::task::{Profile, TaskSpec};
 
 use crate::{
+    domain::Slot,
     draw::Draw,
     types::{Constraint, ConstraintText, Question, RosterEntry, Task, TaskHeader},
 };
@@ -46,7 +47,7 @@ pub(super) fn task(
         },
         paragraphs,
         roster: world.roster.iter().map(|name| RosterEntry { name: name.clone() }).collect(),
-        attributes: world.schemas.clone(),
+        attributes: world.schemas.to_vec(),
         questions: questions
             .iter()
             .map(|question| Question { text: question.text.clone(), answer: question.kind })
@@ -85,9 +86,10 @@ fn long_format(plan: &Plan, world: &World<'_>) -> String {
          Artifact: one line of text\n\
          Sentences:",
     );
-    for schema in &world.schemas {
+    for attr in world.attr_ids() {
         text.push('\n');
-        text.push_str(&schema.trace.replace("{entity}", "X").replace("{value}", "V"));
+        let trace = &world.attribute(attr).trace;
+        trace.write(&mut text, |slot, out| out.push(if slot == Slot::Entity { 'X' } else { 'V' }));
     }
     if plan.trace.computes {
         text.push_str("\nA relative sentence says \"more\", \"fewer\", \"higher\" or \"lower\" than another entity, as the document does.");

@@ -181,16 +181,35 @@ pub(super) fn read_as(
             }
         }
     }
-    solver.claims.sort_by_key(|claim| claim.at);
+    let places = solver.how.len();
+    solver.claims = by_place(&solver.claims, places, |claim| claim.at);
     solver.sorted = solver.claims.len();
     for (number, statement) in by_clue {
         solver.claim(number, statement)?;
     }
     if solver.claims.len() > solver.sorted {
-        solver.claims.sort_by_key(|claim| claim.at);
+        solver.claims = by_place(&solver.claims, places, |claim| claim.at);
     }
     solver.settle()?;
     Ok(Reading { table: solver.table, how: solver.how })
+}
+
+/// Items in the order of their places, all below `places`, and within a place as they were.
+pub(super) fn by_place<T: Copy>(items: &[T], places: usize, at: impl Fn(&T) -> usize) -> Vec<T> {
+    let mut next = vec![0_usize; places + 1];
+    for item in items {
+        next[at(item) + 1] += 1;
+    }
+    for place in 0..places {
+        next[place + 1] += next[place];
+    }
+    let mut sorted = items.to_vec();
+    for item in items {
+        let slot = &mut next[at(item)];
+        sorted[*slot] = *item;
+        *slot += 1;
+    }
+    sorted
 }
 
 /// The rules of one document.
@@ -284,6 +303,9 @@ impl Solver<'_> {
         };
         self.linked(paragraph, fact.entity, statement)?;
         let misfit = Unreadable::Misfit { paragraph };
+        if fact.entity.at() >= self.roster.len() {
+            return Err(misfit);
+        }
         let Some(schema) = self.attributes.get(fact.attr.at()) else { return Err(misfit) };
         if reference.is_some_and(|reference| reference.at() >= self.roster.len()) {
             return Err(misfit);

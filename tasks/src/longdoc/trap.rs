@@ -56,39 +56,70 @@ pub(super) fn derive(
     Some(Derived { answers, checks })
 }
 
-/// As [`derive`], where the table differs from that of the truth in one attribute alone: only what
-/// looks at it is worked out again.
-pub(super) fn derive_again(
+/// Where a reader differs from the truth whose table does so in one attribute alone: only what looks
+/// at it is worked out again. `None` where something is undefined, and, for bait, where anything
+/// changes at all.
+pub(super) fn changes(
     world: &World<'_>,
     questions: &[Drafted],
     constraints: &[Constraint],
     table: &Table,
     (attr, truth): (AttrId, &Derived),
-) -> Option<Derived> {
+    bait: bool,
+) -> Option<Vec<Consequence>> {
     let evaluator = Evaluator { table, attributes: &world.schemas };
-    let mut moved = false;
-    let mut answers = Vec::with_capacity(questions.len());
-    for (question, known) in questions.iter().zip(&truth.answers) {
+    let mut found = Vec::new();
+    let mut moved: Option<Vec<Answer>> = None;
+    for (at, (question, known)) in questions.iter().zip(&truth.answers).enumerate() {
         if !question.query.mentions(attr) {
-            answers.push(known.clone());
             continue;
         }
         let answer = evaluator.answer(&question.query).ok()?;
-        moved |= answer != *known;
-        answers.push(answer);
-    }
-    let checks = constraints
-        .iter()
-        .zip(&truth.checks)
-        .map(|(constraint, known)| {
-            if moved || constrain::looks_at(constraint, attr) {
-                constrain::resolve(constraint, world, &answers, table)
-            } else {
-                Some(known.clone())
+        if answer != *known {
+            if bait {
+                return None;
             }
-        })
-        .collect::<Option<Vec<_>>>()?;
-    Some(Derived { answers, checks })
+            let answers = moved.get_or_insert_with(|| truth.answers.clone());
+            answers.get_mut(at)?.clone_from(&answer);
+            found.push(Consequence::Answer { question: u16::try_from(at + 1).ok()?, answer });
+        }
+    }
+    let answers = moved.as_ref().unwrap_or(&truth.answers);
+    for (number, (constraint, known)) in (1..).zip(constraints.iter().zip(&truth.checks)) {
+        if moved.is_none() && !constrain::looks_at(constraint, attr) {
+            continue;
+        }
+        let check = constrain::resolve(constraint, world, answers, table)?;
+        if check != *known {
+            if bait {
+                return None;
+            }
+            found.push(Consequence::Check { constraint: number, check });
+        }
+    }
+    Some(found)
+}
+
+impl Derived {
+    /// What a reader derives for whom these consequences follow.
+    pub(super) fn with(&self, consequences: &[Consequence]) -> Self {
+        let mut changed = self.clone();
+        for consequence in consequences {
+            match consequence {
+                Consequence::Answer { question, answer } => {
+                    if let Some(known) = changed.answers.get_mut(usize::from(*question) - 1) {
+                        known.clone_from(answer);
+                    }
+                }
+                Consequence::Check { constraint, check } => {
+                    if let Some(known) = changed.checks.get_mut(usize::from(*constraint) - 1) {
+                        known.clone_from(check);
+                    }
+                }
+            }
+        }
+        changed
+    }
 }
 
 /// Where a caught reader differs from the truth.

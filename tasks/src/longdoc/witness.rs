@@ -5,7 +5,8 @@
 //!
 //! What the answers rest on is always written. Where its length allows, so is what a careful reader
 //! does besides: filters, comparisons with a rival, and statements that were met and withdrawn
-//! (`weigh.rs`). To know what is left for that, the witness is first written without.
+//! (`weigh.rs`). To know what is left for that, the witness is first written without. Who is caught by a
+//! trap was not careful: such a witness is bare.
 
 mod weigh;
 
@@ -15,8 +16,8 @@ use crate::{
     number,
     query::{Cell, Evaluator},
     types::{
-        Answer, Check, Constraint, DocParagraph, EntityId, FactRef, Measure, NumberSource, Query,
-        TraceRules, ValueKind,
+        Answer, AttrId, Check, Constraint, DocParagraph, EntityId, FactRef, Measure, NumberSource,
+        Query, TraceRules, ValueKind,
     },
 };
 
@@ -48,11 +49,18 @@ pub(super) struct Source<'t, 'a> {
     pub(super) reading: &'t Reading,
     pub(super) derived: &'t Derived,
     pub(super) artifact: &'t str,
+    /// The one attribute of which the reading is not that of the truth.
+    pub(super) misread: Option<AttrId>,
 }
 
-/// Writes a completion; `None` where the reading does not support one.
+/// Writes what the answers rest on and no more; `None` where the reading does not support it.
+pub(super) fn bare(source: Source<'_, '_>) -> Option<String> {
+    completion(source, Vec::new(), 0)
+}
+
+/// Writes a completion as a careful reader does; `None` where the reading does not support one.
 pub(super) fn write(source: Source<'_, '_>) -> Option<String> {
-    let needed = completion(source, Vec::new(), 0)?;
+    let needed = bare(source)?;
     let limit = (source.tokens + SPARE_TOKENS) * TENTHS_OF_BYTES_A_TOKEN / 10;
     let spare = limit.saturating_sub(needed.len());
     if !source.rules.computes || spare == 0 {
@@ -78,8 +86,10 @@ fn completion(source: Source<'_, '_>, disputes: Vec<Dispute>, spare: usize) -> O
     };
     let evaluator = Evaluator { table: &reading.table, attributes: &world.schemas };
     for question in source.questions {
-        let support = question::support(&question.query, &evaluator)?;
-        for fact in &support {
+        // Elsewhere the answer rests on what it was drafted with.
+        let moved = source.misread.is_some_and(|attr| question.query.mentions(attr));
+        let own = if moved { question::support(&question.query, &evaluator)? } else { Vec::new() };
+        for fact in if moved { &own } else { &question.support } {
             trace.fact(*fact)?;
         }
         if source.rules.computes {
@@ -189,25 +199,29 @@ impl Trace<'_, '_> {
     }
 
     /// Writes a line and gives its id.
-    fn line(&mut self, letter: char, body: std::fmt::Arguments<'_>) -> Option<String> {
+    fn line(&mut self, letter: char, body: &[&str]) -> Option<String> {
         let place = LETTERS.iter().position(|known| *known == letter)?;
         let count = self.counts.get_mut(place)?;
         *count += 1;
-        let id = format!("{letter}{count}");
-        writeln!(self.text, "{id}: {body}").ok()?;
+        let mut id = count.to_string();
+        id.insert(0, letter);
+        self.text.push_str(&id);
+        self.text.push_str(": ");
+        body.iter().for_each(|part| self.text.push_str(part));
+        self.text.push('\n');
         Some(id)
     }
 
     fn extract(&mut self, sentence: &str, paragraph: u32) -> Option<String> {
         if self.rules.citations {
-            self.line('e', format_args!("{sentence} [paragraph_{paragraph}]"))
+            self.line('e', &[sentence, " [paragraph_", &paragraph.to_string(), "]"])
         } else {
-            self.line('e', format_args!("{sentence}"))
+            self.line('e', &[sentence])
         }
     }
 
     fn compute(&mut self, op: &str, arguments: &[String], result: &str) -> Option<String> {
-        self.line('c', format_args!("{op}({}) = {result}", arguments.join(", ")))
+        self.line('c', &[op, "(", &arguments.join(", "), ") = ", result])
     }
 
     /// The step that holds a measure of an entity.
@@ -234,7 +248,7 @@ impl Trace<'_, '_> {
             }
             Measure::Ratio { over, under } => {
                 let steps = [self.sum(entity, over)?, self.sum(entity, under)?];
-                let total = |attrs: &[crate::types::AttrId]| -> Option<i64> {
+                let total = |attrs: &[AttrId]| -> Option<i64> {
                     attrs.iter().map(|attr| self.reading.table.number(entity, *attr)).sum()
                 };
                 let (over, under) = (total(over)?, total(under)?);
@@ -247,7 +261,7 @@ impl Trace<'_, '_> {
     }
 
     /// The step that holds the sum of attributes of an entity.
-    fn sum(&mut self, entity: EntityId, attrs: &[crate::types::AttrId]) -> Option<String> {
+    fn sum(&mut self, entity: EntityId, attrs: &[AttrId]) -> Option<String> {
         let mut steps = Vec::with_capacity(attrs.len());
         for attr in attrs {
             steps.push(self.fact(FactRef { entity, attr: *attr })?);

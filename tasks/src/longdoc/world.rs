@@ -1,6 +1,8 @@
 //! The world behind a document: entities, their attributes, and which values are stated only
 //! relative to another entity's.
 
+use std::borrow::Cow;
+
 use crate::{
     domain::{Attribute, Domain},
     draw::Draw,
@@ -27,7 +29,7 @@ pub(super) struct World<'a> {
     pub(super) domain: &'a Domain,
     /// The domain's attribute of each [`AttrId`].
     pub(super) attrs: Vec<u16>,
-    pub(super) schemas: Vec<AttributeSchema>,
+    pub(super) schemas: Cow<'a, [AttributeSchema]>,
     /// Sorted.
     pub(super) roster: Vec<String>,
     pub(super) table: Table,
@@ -65,8 +67,10 @@ impl<'a> World<'a> {
                 groups.iter().flat_map(|at| domain.groups[*at].attributes.iter().copied()).collect()
             }
         };
-        let schemas: Vec<AttributeSchema> =
-            attrs.iter().map(|at| domain.attributes[usize::from(*at)].schema.clone()).collect();
+        let schemas = match plan.layout {
+            Layout::Sentences => Cow::Owned(schemas(domain, &attrs)),
+            Layout::Grouped => Cow::Borrowed(&domain.grouped[..attrs.len()]),
+        };
         let size = roster.len() * attrs.len();
         let mut world = Self {
             domain,
@@ -99,8 +103,7 @@ impl<'a> World<'a> {
         roster: Vec<String>,
         table: Table,
     ) -> Self {
-        let schemas: Vec<AttributeSchema> =
-            attrs.iter().map(|at| domain.attributes[usize::from(*at)].schema.clone()).collect();
+        let schemas = Cow::Owned(schemas(domain, &attrs));
         let parents = vec![None; roster.len() * attrs.len()];
         Self { domain, table, attrs, schemas, roster, groups: Vec::new(), parents }
     }
@@ -321,6 +324,11 @@ fn value(attribute: &Attribute, plan: &Plan, draw: &mut Draw, input: impl Fn(u16
     }
     let steps = (high - low) / attribute.step;
     Cell::Number(low + draw.range(0, steps) * attribute.step)
+}
+
+/// The public side of attributes, by their places in the domain.
+fn schemas(domain: &Domain, attrs: &[u16]) -> Vec<AttributeSchema> {
+    attrs.iter().map(|at| domain.attributes[usize::from(*at)].schema.clone()).collect()
 }
 
 fn id(at: usize) -> EntityId {

@@ -14,9 +14,7 @@ pub(super) fn slot_end(rest: &str, from: usize, next: Option<&str>, last: bool) 
         return literal_before(rest, literal).filter(|end| (from..=MAX_SLOT_BYTES).contains(end));
     }
     let first = literal.bytes().next()?;
-    let begins = |byte: u8| {
-        byte.eq_ignore_ascii_case(&first) || (first == b' ' && matches!(byte, b' ' | b'\t'))
-    };
+    let begins = |byte: u8| byte.eq_ignore_ascii_case(&first) || (first == b' ' && blank(byte));
     let within = rest.as_bytes().get(..rest.len().min(MAX_SLOT_BYTES + 1))?;
     let mut end = from;
     loop {
@@ -33,10 +31,16 @@ pub(super) fn slot_end(rest: &str, from: usize, next: Option<&str>, last: bool) 
 pub(super) fn literal_at(text: &str, literal: &str) -> Option<usize> {
     work::count();
     let bytes = text.as_bytes();
+    // Most texts are written as the sentence has it.
+    if bytes.starts_with(literal.as_bytes())
+        && !(literal.ends_with(' ') && bytes.get(literal.len()).is_some_and(|byte| blank(*byte)))
+    {
+        return Some(literal.len());
+    }
     let mut at = 0;
     for want in literal.bytes() {
         if want == b' ' {
-            let blanks = bytes[at..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+            let blanks = bytes[at..].iter().take_while(|byte| blank(**byte)).count();
             if blanks == 0 {
                 return None;
             }
@@ -50,15 +54,24 @@ pub(super) fn literal_at(text: &str, literal: &str) -> Option<usize> {
     text.is_char_boundary(at).then_some(at)
 }
 
+fn blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
 /// As [`literal_at`], at the end of `text`: where the literal begins there.
 pub(super) fn literal_before(text: &str, literal: &str) -> Option<usize> {
     work::count();
     let bytes = text.as_bytes();
+    if let Some(head) = bytes.strip_suffix(literal.as_bytes())
+        && !(literal.starts_with(' ') && head.last().is_some_and(|byte| blank(*byte)))
+    {
+        return Some(head.len());
+    }
     let mut at = bytes.len();
     for want in literal.bytes().rev() {
         let before = bytes.get(..at)?;
         if want == b' ' {
-            let blanks = before.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
+            let blanks = before.iter().rev().take_while(|byte| blank(**byte)).count();
             if blanks == 0 {
                 return None;
             }

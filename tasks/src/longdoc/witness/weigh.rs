@@ -130,9 +130,10 @@ impl Trace<'_, '_> {
             let phrases = Phrases { world: trace.world, plain: true };
             let step = trace.extract(&phrases.trace(fact, wrong), paragraph)?;
             if trace.rules.citations {
-                trace.line('r', format_args!("{step} is superseded [paragraph_{rule}]"))?;
+                let rule = rule.to_string();
+                trace.line('r', &[&step, " is superseded [paragraph_", &rule, "]"])?;
             } else {
-                trace.line('r', format_args!("{step} is superseded"))?;
+                trace.line('r', &[&step, " is superseded"])?;
             }
             Some(())
         });
@@ -140,6 +141,9 @@ impl Trace<'_, '_> {
 
     /// The filters and comparisons of a question.
     pub(super) fn weigh(&mut self, query: &Query, evaluator: &Evaluator<'_>) {
+        if self.spare == 0 {
+            return;
+        }
         match query {
             Query::Which(selector)
             | Query::Number { of: selector, .. }
@@ -214,7 +218,7 @@ impl Trace<'_, '_> {
             // Close enough to sort by: the comparison itself is exact.
             i128::from(over) * 1_000_000 / i128::from(under)
         };
-        passing.sort_by_key(exact);
+        passing.sort_by_cached_key(exact);
         if order == Order::Highest {
             passing.reverse();
         }
@@ -278,7 +282,7 @@ impl Trace<'_, '_> {
             at => format!("{} {end}", ORDINALS.get(at)?),
         };
         let found = found?;
-        self.line('m', format_args!("compare({}; {place}) = {found}", steps.join(", ")))?;
+        self.line('m', &["compare(", &steps.join(", "), "; ", &place, ") = ", &found])?;
         Some(())
     }
 
@@ -304,7 +308,7 @@ impl Trace<'_, '_> {
             steps.push(step);
         }
         let found = found?;
-        self.line('m', format_args!("compare({}; lowest) = {found}", steps.join(", ")))?;
+        self.line('m', &["compare(", &steps.join(", "), "; lowest) = ", &found])?;
         Some(())
     }
 
@@ -375,7 +379,7 @@ impl Trace<'_, '_> {
             return None;
         }
         let (among, passed) = (among.join(", "), passed.join(", "));
-        self.line('f', format_args!("filter({among}; {condition}) = {passed}"))?;
+        self.line('f', &["filter(", &among, "; ", &condition, ") = ", &passed])?;
         Some(())
     }
 
