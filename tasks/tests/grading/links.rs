@@ -238,6 +238,12 @@ fn numbers_that_answer_are_made_of_facts() {
     assert!(!follows(&case, "c2: sub(e3, 1,250) = 1,550"));
     let above =
         Filter::Bound { measure: Measure::Attr(STAFF), op: CompareOp::Above, milli: 3_000_000 };
+    // A count of what says nothing, or of what is withdrawn, is no count.
+    let count = single(Query::Count(vec![above.clone()]), Answer::Integer(2), &[]);
+    assert!(follows(&count, "c2: count(e1, c1) = 2"));
+    assert!(!follows(&count, "e90: so\nc2: count(c1, e90) = 2"));
+    let withdrawn = "r1: e3 is superseded\nc2: count(c1, r1) = 2\nr2: r1 is superseded";
+    assert!(!follows(&count, withdrawn));
     let total = Query::Total { filters: vec![above], measure: Measure::Attr(STAFF) };
     let case = single(total, Answer::Integer(8_110), &[(ALTA, STAFF), (NERO, STAFF)]);
     assert!(follows(&case, "c2: add(e1, c1) = 8,110"));

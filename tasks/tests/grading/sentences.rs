@@ -111,7 +111,7 @@ fn names_stand_anywhere_in_a_sentence() {
 #[test]
 fn blanks_of_any_kind_and_number_stand_between_the_words() {
     for line in [
-        "Nero Data employs\t310 more people than Alta Flow",
+        "Nero Data employs\t310\tmore people than\tAlta Flow",
         "Nero\tData employs 310\t more  people than Alta \t Flow",
         "NERO DATA EMPLOYS 310 MORE PEOPLE THAN ALTA FLOW",
     ] {
