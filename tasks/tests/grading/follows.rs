@@ -9,7 +9,7 @@ use lode_tasks::{
     },
 };
 
-use crate::fixture::{ALTA, CITY, DEBT, FOUNDED, NERO, REVENUE, STAFF, TRAPPED, VOLT, WITNESS};
+use crate::fixture::{ALTA, CITY, DEBT, FOUNDED, REVENUE, STAFF, TRAPPED, VOLT, WITNESS};
 use crate::fixture::{key, task};
 
 /// A constraint in the key's terms: the questions that it depends on are those it names.
