@@ -317,6 +317,7 @@ mod tests {
             ("{\"answer\":\"Volt Link\",\"n\":\"71\"}", false),
             ("{\"answer\":\"Volt Link\",\"n\":71.0}", false),
             ("{\"answer\":\"Volt\",\"n\":71}", false),
+            ("{\"answer\":\"Volt Lake\",\"n\":71}", false),
             ("{\"answer\":\"Volt Link\",\"n\":71,\"m\":1}", false),
             ("{\"answer\":\"Volt Link\",\"n\":71} {}", false),
             ("answer: Volt Link, n: 71", false),

@@ -21,7 +21,7 @@ fn each_fault_has_its_place() {
     assert_eq!(fault(""), (0, ParseFault::Empty));
     assert_eq!(fault(" \n\t\n"), (0, ParseFault::Empty));
     assert_eq!(fault("hello"), (5, ParseFault::NoTrace));
-    let cases: [(String, &str, ParseFault); 10] = [
+    let cases: [(String, &str, ParseFault); 11] = [
         (with("e4:", "so:"), "so:", ParseFault::NoStepId),
         (with("e4:", "e0:"), "e0:", ParseFault::NoStepId),
         (with("e4:", "e4"), "e4 ", ParseFault::NoStepId),
@@ -29,6 +29,7 @@ fn each_fault_has_its_place() {
         (with("Q2:", "Q6:"), "Q6:", ParseFault::NoSuchQuestion(6)),
         (with("Q2:", "Q0:"), "Q0:", ParseFault::NoSuchQuestion(0)),
         (with("Q2:", "Answer:"), "Answer:", ParseFault::StrayLine),
+        (with("Q2:", "Q:"), "Q:", ParseFault::StrayLine),
         (with("home\n", "home\n\n  zzz"), "zzz", ParseFault::AfterArtifact),
         (with("Q2: Falk", "Q2: Fa\u{7}lk"), "\u{7}", ParseFault::ControlCharacter('\u{7}')),
         (with("boats", "bo\rats"), "\rats", ParseFault::ControlCharacter('\r')),
@@ -46,6 +47,16 @@ fn each_fault_has_its_place() {
     assert_eq!(fault(&long).1, ParseFault::ArtifactTooLong { got: 2_001, limit: 2_000 });
     let long = with("Q2: Falkridge", &format!("Q2: {}", "a".repeat(201)));
     assert_eq!(fault(&long).1, ParseFault::AnswerTooLong { got: 201, limit: 200 });
+    // As long as they may be.
+    for (text, length) in [
+        (format!("{bare}Artifact: {}\n", "a".repeat(2_000)), 2_000),
+        (with("Q2: Falkridge", &format!("Q2: {}", "a".repeat(200))), 200),
+    ] {
+        let parsed = parse(&task(), text.as_bytes()).expect("parses");
+        assert!(
+            parsed.artifact().len() == length || parsed.answer(2).map(str::len) == Some(length)
+        );
+    }
     let many: String = (10..60).map(|n| format!("c{}: x\n", n + 10)).collect();
     assert_eq!(fault(&with("c4:", &format!("{many}c4:"))).1, ParseFault::TooManySteps(40));
     let mut bytes = WITNESS.as_bytes().to_vec();
@@ -106,7 +117,11 @@ fn without_needs_a_trace_is_optional() {
     let parsed = parse(&task, format!("Hm.\n{bare}").as_bytes()).expect("parses");
     assert_eq!((parsed.steps.len(), parsed.slice(&parsed.thinking)), (0, "Hm.\n"));
     assert_eq!(parsed.answer(1), Some("Nero Data"));
-    let needed = needing(&[TraceNeed::Facts]);
+    // Either a need or a number of steps asks for one.
+    task.trace.min_extracts = 1;
+    assert!(parse(&task, bare.as_bytes()).is_err());
+    let mut needed = needing(&[TraceNeed::Facts]);
+    needed.trace.min_extracts = 0;
     assert!(parse(&needed, bare.as_bytes()).is_err());
 }
 
@@ -116,7 +131,9 @@ fn the_cue_is_read_as_written() {
     let rest = "e1: Alta Flow employs 3,900 people\n</trace>\nQ1: Alta Flow\nArtifact: calm";
     let parsed = parse(&task, rest.as_bytes()).expect("parses");
     assert_eq!(parsed.steps.len(), 1);
+    // Places are told in what was written, without the cue.
     assert_eq!(parsed.completion_offset(parsed.steps[0].at), 0);
+    assert_eq!(parsed.completion_offset(parsed.artifact.start), at(rest, "calm"));
     assert!(!parsed.closed);
     let error = parse(&task, b"so what").expect_err("no close");
     assert_eq!((error.at, error.fault), (7, ParseFault::TraceOpen));

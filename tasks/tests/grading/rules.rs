@@ -4,12 +4,14 @@ use lode_proto::attempt::Finish;
 use lode_tasks::{
     grade::grade,
     types::{
-        AnswerStatus, CitationStatus, ComputeStatus, FailureClass, ParseOutcome, Part, Path,
-        TrapStatus,
+        AnswerStatus, CitationStatus, ComputeStatus, DocParagraph, FactRef, FailureClass, NamedBy,
+        Naming, ParseOutcome, Part, Path, Standing, Statement, StatementKind, TrapStatus, Value,
     },
 };
 
-use crate::fixture::{TRAPPED, WITNESS, graded, key, small, task, with, without};
+use crate::fixture::{
+    ALTA, CITY, STAFF, TRAPPED, VOLT, WITNESS, graded, key, small, task, with, without,
+};
 
 #[test]
 fn the_witness_passes_without_a_fault() {
@@ -51,6 +53,13 @@ fn half_a_trap_is_no_road() {
 }
 
 #[test]
+fn an_artifact_that_holds_the_right_value_is_not_caught_by_the_wrong_one() {
+    let verdict = graded(&task(), &with("drift home", "Marrow Bay"));
+    assert_eq!(verdict.traps[0].status, TrapStatus::Avoided);
+    assert_eq!(verdict.failure, None, "{:#?}", verdict.reasons);
+}
+
+#[test]
 fn bait_is_reported_and_does_not_fail() {
     let bait = with("c4:", "e10: Alta Flow earned 412,000 million dollars [paragraph_11]\nc4:");
     let verdict = graded(&task(), &bait);
@@ -84,7 +93,47 @@ fn citations_are_checked_by_whole_tokens_in_any_number_format() {
     let alias = status("e9: Nero Data", "e9: ND");
     assert_eq!(alias[8].status, CitationStatus::Right);
     let stranger = status("e9: Nero Data", "e9: QX");
+    // An extract that cannot be read still cites.
+    let unread = |citation: &str| {
+        let text = with("e7: Volt Link has a", &format!("e70: so {citation}\ne7: Volt Link has a"));
+        graded(&task(), &text).citations[6].status
+    };
+    assert_eq!(unread(""), CitationStatus::Missing);
+    assert_eq!(unread("[paragraph_13]"), CitationStatus::NoSuchParagraph);
+    assert_eq!(unread("[paragraph_12]"), CitationStatus::EntityAbsent);
     assert_eq!(stranger[8].status, CitationStatus::EntityAbsent);
+}
+
+#[test]
+fn a_paragraph_names_an_entity_as_the_document_does_there() {
+    // A slip of the pen in paragraph 12, and words that lead to the entity.
+    let mut task = task();
+    task.paragraphs[11] = "Vlot Link counts 28,001 members, its larger rival 9,000.".into();
+    let named = |entity, text: &str, by| Statement {
+        kind: StatementKind::Absolute {
+            fact: FactRef { entity, attr: STAFF },
+            value: Value::Int(28_001),
+            standing: Standing::Plain,
+        },
+        named: Some(Naming { text: text.into(), by }),
+        printed: None,
+    };
+    let clue = NamedBy::Clue { attr: CITY, value: "Falkridge".into() };
+    let statements =
+        vec![named(VOLT, "Vlot Link", NamedBy::Typo), named(ALTA, "its larger rival", clue)];
+    let mut key = key();
+    key.document = vec![DocParagraph { statements: vec![] }; 11];
+    key.document.push(DocParagraph { statements });
+    let status = |name: &str, paragraph: u32| {
+        let line = format!("e20: {name} employs 28,001 people [paragraph_{paragraph}]\nc4:");
+        let text = with("c4:", &line);
+        let verdict = grade(&task, &key, text.as_bytes(), Finish::Stop);
+        verdict.citations.last().expect("is the last").status
+    };
+    assert_eq!(status("Volt Link", 12), CitationStatus::Right);
+    assert_eq!(status("Alta Flow", 12), CitationStatus::Right);
+    assert_eq!(status("Nero Data", 12), CitationStatus::EntityAbsent);
+    assert_eq!(status("Volt Link", 3), CitationStatus::EntityAbsent);
 }
 
 #[test]

@@ -25,7 +25,7 @@ use crate::{
 const FINAL_VALUES: u16 = 300;
 
 /// What the verdict says about lines put before the witness's `c4`, the last of them.
-fn status(lines: &str) -> ComputeStatus {
+pub(crate) fn status(lines: &str) -> ComputeStatus {
     let verdict = graded(&task(), &with("c4:", &format!("{lines}\nc4:")));
     let c4 = StepId { kind: StepKind::Compute, number: 4 };
     let at = verdict.computes.iter().position(|outcome| outcome.step == c4).expect("has c4");

@@ -3,7 +3,7 @@
 use lode_proto::attempt::Finish;
 use lode_tasks::{
     grade::Grader,
-    types::{Answer, AnswerKey, Task},
+    types::{Answer, AnswerKey, FailureClass, Task},
 };
 
 use crate::fixture::{key, task};
@@ -184,11 +184,24 @@ fn variants_of_the_witness_pass() {
 fn numbers_in_words_signs_and_scales() {
     let (task, key) = (task(), key());
     let grader = Grader::new(&task, &key);
-    for said in
-        ["$1,250 million", "1.25 billion dollars", "$1.25bn", "USD 1,250", "1250M", "~1,250"]
-    {
-        let text = key.witness.replace("Q5: 1,250", &format!("Q5: {said}"));
+    for (question, said) in [
+        ("Q5: 1,250", "$1,250 million"),
+        ("Q5: 1,250", "1.25 billion dollars"),
+        ("Q5: 1,250", "$1.25bn"),
+        ("Q5: 1,250", "USD 1,250"),
+        ("Q5: 1,250", "1250M"),
+        ("Q5: 1,250", "~1,250"),
+        // People have no unit of their own.
+        ("Q3: 1,410", "1.41 thousand"),
+        ("Q3: 1,410", "1.41k people"),
+    ] {
+        let text = key.witness.replace(question, &format!("{} {said}", &question[..3]));
         let verdict = grader.grade(text.as_bytes(), Finish::Stop);
         assert!(verdict.passes(), "{said}: {:#?}", verdict.reasons);
+    }
+    for said in ["1.41", "1,410 thousand", "1.41 million", "1.4101k"] {
+        let text = key.witness.replace("Q3: 1,410", &format!("Q3: {said}"));
+        let verdict = grader.grade(text.as_bytes(), Finish::Stop);
+        assert_eq!(verdict.failure, Some(FailureClass::Answer), "{said}");
     }
 }
