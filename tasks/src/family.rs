@@ -188,6 +188,15 @@ pub fn family(name: &str) -> Option<&'static dyn Family> {
     FAMILIES.into_iter().find(|family| family.name() == name)
 }
 
+/// The task of a specification and its key, by the family that it names.
+///
+/// # Errors
+/// [`GenerateError::UnknownFamily`], or the family's own.
+pub fn generate(spec: &TaskSpec, library: &Library) -> Result<(Task, AnswerKey), GenerateError> {
+    let named = family(&spec.family);
+    named.ok_or_else(|| GenerateError::UnknownFamily(spec.family.clone()))?.generate(spec, library)
+}
+
 fn known_families() -> String {
     FAMILIES.map(Family::name).join(", ")
 }

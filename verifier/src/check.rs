@@ -8,9 +8,8 @@ use lode_proto::{
     verify::{GradeJob, JobVerdict},
 };
 use lode_tasks::{
-    family::{GenerateError, Library},
+    family::{self, GenerateError, Library},
     grade::Grader,
-    longdoc,
 };
 
 /// Why a job cannot be graded here. Never a verdict on anyone.
@@ -43,7 +42,7 @@ pub fn check(job: &GradeJob, library: &Library) -> Result<JobVerdict, CheckError
     if !bound(job)? {
         return Err(CheckError::OtherAttempts);
     }
-    let (task, key) = longdoc::generate(&job.spec, library)?;
+    let (task, key) = family::generate(&job.spec, library)?;
     let got = task.id()?;
     if got != job.task_id {
         return Err(CheckError::OtherTask { got, named: job.task_id });
@@ -81,7 +80,7 @@ mod tests {
         id::{LeaseId, PolicyId},
         task::{Profile, TaskTemplate},
     };
-    use lode_tasks::ENGINE_VERSION;
+    use lode_tasks::{ENGINE_VERSION, longdoc};
 
     fn job(library: &Library) -> GradeJob {
         let template = TaskTemplate {

@@ -7,7 +7,7 @@ use lode_engine::{Control, Engine, GroupRequest, Identity, Native};
 use lode_model::{LoraSet, Model};
 use lode_proto::{id::Hash, limits::MAX_COMPLETION_TOKENS, seed};
 use lode_tasks::{
-    family::GenerateError,
+    family::{GenerateError, generate},
     grade::Grader,
     grammar::grammar,
     types::{AnswerKey, FailureClass, Task},
@@ -17,10 +17,7 @@ use serde::Serialize;
 use crate::{
     Outcome,
     args::EvalTasks,
-    cmd::{
-        model::obtain,
-        task::{generate, template},
-    },
+    cmd::{model::obtain, task::template},
     term,
 };
 
@@ -61,7 +58,7 @@ pub(crate) struct Measured {
     pub(crate) tasks_mixed: u64,
     /// Pass rate.
     pub(crate) pass_rate: f64,
-    /// Its 95 % Wilson interval.
+    /// Its 95 % Wilson interval, for as many attempts as these are worth: those at one task are alike.
     pub(crate) interval: (f64, f64),
     /// Pass rate among attempts that could be read.
     pub(crate) pass_given_valid: f64,
@@ -86,13 +83,24 @@ pub(crate) struct Evaluation {
     pub(crate) note: Option<String>,
 }
 
-/// The 95 % Wilson score interval of `passed` in `n`.
-fn wilson(passed: u64, n: u64) -> (f64, f64) {
-    if n == 0 {
+/// How many independent attempts those at some tasks are worth, given how many passed of `samples`
+/// at each: p (1 - p) over the variance of the mean of the tasks' own rates (Korn and Graubard's
+/// effective sample size), between the number of tasks and that of attempts.
+fn worth(passed: &[u64], samples: u32) -> f64 {
+    let (tasks, samples) = (passed.len() as f64, f64::from(samples));
+    let p = passed.iter().sum::<u64>() as f64 / (tasks * samples);
+    let apart: f64 = passed.iter().map(|n| (*n as f64 / samples - p).powi(2)).sum();
+    let variance = apart / (tasks * (tasks - 1.0));
+    let worth = p * (1.0 - p) / variance;
+    if worth.is_finite() { worth.clamp(tasks, tasks * samples) } else { tasks }
+}
+
+/// The 95 % Wilson score interval of a share `p` of `n`.
+fn wilson(p: f64, n: f64) -> (f64, f64) {
+    if n < 1.0 {
         return (0.0, 1.0);
     }
-    let (z, n) = (1.96_f64, n as f64);
-    let p = passed as f64 / n;
+    let z = 1.96_f64;
     let centre = p + z * z / (2.0 * n);
     let spread = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
     let scale = 1.0 + z * z / n;
@@ -191,6 +199,7 @@ async fn measure(
         *failures.entry(class.clone()).or_default() += count;
     }
     bar.finish_and_clear();
+    let rates: Vec<u64> = by_task.iter().map(|task| task.passed).collect();
     let share = |n: u64, of: u64| if of == 0 { 0.0 } else { n as f64 / of as f64 };
     Ok(Measured {
         model: model.into(),
@@ -202,7 +211,7 @@ async fn measure(
         tasks_passed,
         tasks_mixed,
         pass_rate: share(passed, attempts),
-        interval: wilson(passed, attempts),
+        interval: wilson(share(passed, attempts), worth(&rates, args.samples)),
         pass_given_valid: share(passed, valid),
         by_task,
     })
@@ -287,14 +296,25 @@ pub(crate) fn tasks(args: &EvalTasks) -> anyhow::Result<Outcome> {
 
 #[cfg(test)]
 mod tests {
-    use super::wilson;
+    use super::{wilson, worth};
 
     /// Against the values of statsmodels' `proportion_confint(method="wilson")`.
     #[test]
     fn wilson_intervals() {
-        let (low, high) = wilson(8, 24);
+        let (low, high) = wilson(8.0 / 24.0, 24.0);
         assert!((low - 0.1797).abs() < 1e-3 && (high - 0.5329).abs() < 1e-3, "{low} {high}");
-        let (low, high) = wilson(0, 24);
+        let (low, high) = wilson(0.0, 24.0);
         assert!(low.abs() < 1e-12 && (high - 0.1380).abs() < 1e-3, "{low} {high}");
+        assert_eq!(wilson(0.0, 0.0), (0.0, 1.0));
+    }
+
+    #[test]
+    fn attempts_at_one_task_are_worth_less_the_more_they_are_alike() {
+        // All or nothing: a task is one attempt. Spread as coins would be: nearly all count.
+        assert!((worth(&[8, 0, 8, 0, 8, 0, 8, 0], 8) - 8.0).abs() < 1e-9);
+        assert!((worth(&[4; 8], 8) - 8.0).abs() < 1e-9, "no spread says nothing");
+        let coins = worth(&[2, 3, 5, 4, 6, 4, 3, 5], 8);
+        assert!(coins > 40.0 && coins <= 64.0, "{coins}");
+        assert!((worth(&[0; 50], 8) - 50.0).abs() < 1e-9);
     }
 }

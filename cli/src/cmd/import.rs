@@ -8,13 +8,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
     io::Read,
     path::Path,
 };
 
 use anyhow::{Context, bail};
-use lode_proto::id::Hash;
+use lode_proto::{
+    id::Hash,
+    plain::{self, Surface},
+};
 use lode_tasks::foreign::{
     MAX_FILE_BYTES,
     botcoin::{
@@ -30,6 +32,8 @@ use crate::{Outcome, args::ImportFile, term};
 
 /// Largest import that is read back, bytes: a file with its marks and what was found.
 const MAX_IMPORT_BYTES: usize = MAX_FILE_BYTES;
+/// Most characters of a line that lists so many.
+const MAX_LINE_CHARS: usize = 4_000;
 /// Most fields, answers and the like that are listed on the terminal.
 const MAX_LISTED: usize = 20;
 
@@ -44,24 +48,9 @@ fn read(path: &Path, limit: usize) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Foreign text on a terminal: nothing in it is a command to the terminal.
-fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        // Control characters, and marks that turn the direction of writing.
-        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || turns {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
+/// Says a line that may hold foreign text: nothing in it is a command to the terminal.
 fn say(text: &str) -> anyhow::Result<()> {
-    term::print_line(&plain(text))
+    term::print_line(&plain::escape(text, Surface::Line, MAX_LINE_CHARS))
 }
 
 /// Writes an import's two files into a folder of its own; the summary last, so that a folder with a

@@ -267,7 +267,7 @@ impl Multiples {
     fn within(&self, width: u64) -> u64 {
         match self.apart {
             // They wrap around: as many as wraps on each residue, where they are neighbours.
-            0 if self.step > 0 && self.modulus.is_multiple_of(self.step) => {
+            0 if self.modulus.is_multiple_of(self.step) => {
                 let round = self.modulus / self.step;
                 self.count.div_ceil(round).saturating_mul(width.div_ceil(self.step)).min(self.count)
             }
@@ -299,7 +299,7 @@ fn spacing(step: u64, modulus: u64, count: u64) -> u64 {
     if count <= 1 {
         return modulus;
     }
-    let mut least = rest.min(modulus - rest);
+    let mut least = rest;
     while rest > 0 {
         let whole = before / rest;
         (before, rest) = (rest, before % rest);

@@ -15,9 +15,6 @@ use crate::{
     },
 };
 
-/// Deepest nesting of selectors that is followed.
-const MAX_HOPS: u32 = 8;
-
 /// A number and what it must have been worked out from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Basis {
@@ -143,10 +140,10 @@ impl<'a> Links<'a, '_> {
         match query {
             Query::Which(selector)
             | Query::Number { of: selector, .. }
-            | Query::Category { of: selector, .. } => self.selector(selector, 0),
+            | Query::Category { of: selector, .. } => self.selector(selector),
             Query::Count(filters) | Query::Total { filters, .. } => {
                 if let Ok(kept) = self.evaluator.filtered(filters) {
-                    self.filters(filters, &kept, 0);
+                    self.filters(filters, &kept);
                 }
             }
             Query::Mode { filters, attr } => {
@@ -157,7 +154,7 @@ impl<'a> Links<'a, '_> {
                     let is = [Filter::Is { attr: *attr, value: word.clone() }];
                     let alike = self.evaluator.filtered(&is).unwrap_or_default();
                     kept.retain(|entity| alike.contains(entity));
-                    self.filters(filters, &kept, 0);
+                    self.filters(filters, &kept);
                     if let Some(milli) =
                         i64::try_from(kept.len()).ok().and_then(|n| n.checked_mul(1000))
                     {
@@ -167,12 +164,12 @@ impl<'a> Links<'a, '_> {
                 }
             }
             Query::Gap { a, b, .. } | Query::Sum { a, b, .. } => {
-                self.selector(a, 0);
-                self.selector(b, 0);
+                self.selector(a);
+                self.selector(b);
             }
             Query::Compare { a, b, measure, order } => {
-                self.selector(a, 0);
-                self.selector(b, 0);
+                self.selector(a);
+                self.selector(b);
                 let passing = [a, b].map(|one| self.evaluator.entity(one));
                 if let (Answer::Entity(winner), [Ok(a), Ok(b)]) = (answer, passing) {
                     self.links.push(Link::Compare {
@@ -190,15 +187,12 @@ impl<'a> Links<'a, '_> {
         }
     }
 
-    fn selector(&mut self, selector: &'a Selector, hops: u32) {
+    fn selector(&mut self, selector: &'a Selector) {
         let Ok(entity) = self.evaluator.entity(selector) else { return };
-        if hops > MAX_HOPS {
-            return;
-        }
         match selector {
             Selector::Named(_) => {}
             Selector::Nearest { measure, to } => {
-                self.selector(to, hops + 1);
+                self.selector(to);
                 let table = self.evaluator.table;
                 let Ok(to) = self.evaluator.entity(to) else { return };
                 let (Some((own, 1)), Some((other, 1))) =
@@ -214,9 +208,9 @@ impl<'a> Links<'a, '_> {
                     self.links.push(Link::Nearest { milli, basis });
                 }
             }
-            Selector::Only(filters) => self.filters(filters, &[entity], hops),
+            Selector::Only(filters) => self.filters(filters, &[entity]),
             Selector::Ranked { filters, measure, order, rank } => {
-                self.filters(filters, &[entity], hops);
+                self.filters(filters, &[entity]);
                 let Ok(passing) = self.evaluator.filtered(filters) else { return };
                 // The only one that passes wins without a comparison.
                 if passing.len() > 1 {
@@ -232,11 +226,11 @@ impl<'a> Links<'a, '_> {
         }
     }
 
-    fn filters(&mut self, filters: &'a [Filter], kept: &[EntityId], hops: u32) {
+    fn filters(&mut self, filters: &'a [Filter], kept: &[EntityId]) {
         for filter in filters {
             let other = match filter {
                 Filter::SameAs { of, .. } | Filter::Relative { of, .. } => {
-                    self.selector(of, hops + 1);
+                    self.selector(of);
                     self.evaluator.entity(of).ok()
                 }
                 _ => None,

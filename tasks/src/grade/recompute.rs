@@ -157,6 +157,12 @@ impl Workings {
     fn compute(&self, op: ComputeOp, result: i64, entry: &mut Entry) -> Option<bool> {
         let terms = self.terms.as_slice();
         if op == ComputeOp::Count {
+            // What is counted is somebody: no literal, no sum over several, no withdrawal.
+            let somebody =
+                |term: &Term| self.entry(term).is_some_and(|entry| entry.subject.is_some());
+            if !terms.iter().all(somebody) {
+                return None;
+            }
             return Some(i64::try_from(terms.len()).ok()?.checked_mul(1000)? == result);
         }
         let numbers = || terms.iter().filter_map(|term| term.number);

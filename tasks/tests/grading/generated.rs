@@ -26,12 +26,21 @@ const SEEDS: [(Profile, u64); 3] =
 
 /// The task of a seed; `None` where the seed is exhausted.
 pub(crate) fn made(library: &Library, profile: Profile, seed: u64) -> Option<(Task, AnswerKey)> {
+    made_in(library, "companies", profile, seed)
+}
+
+pub(crate) fn made_in(
+    library: &Library,
+    domain: &str,
+    profile: Profile,
+    seed: u64,
+) -> Option<(Task, AnswerKey)> {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let spec = TaskSpec {
         family: NAME.into(),
         engine_version: ENGINE_VERSION,
-        domain: library.named("companies").expect("is built in"),
+        domain: library.named(domain).expect("is built in"),
         profile,
         inputs: vec![],
         seed: bytes,

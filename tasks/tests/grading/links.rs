@@ -242,6 +242,10 @@ fn numbers_that_answer_are_made_of_facts() {
     let count = single(Query::Count(vec![above.clone()]), Answer::Integer(2), &[]);
     assert!(follows(&count, "c2: count(e1, c1) = 2"));
     assert!(!follows(&count, "e90: so\nc2: count(c1, e90) = 2"));
+    // What is counted is somebody: no literal, and no sum over both.
+    assert!(!follows(&count, "c2: add(e1, c1) = 8,110\nc3: count(c2, 1) = 2"));
+    assert!(!follows(&count, "c2: count(e1, 4,210) = 2"));
+    assert!(!follows(&count, "c2: add(e1, c1) = 8,110\nc3: count(c2, c2) = 2"));
     let withdrawn = "r1: e3 is superseded\nc2: count(c1, r1) = 2\nr2: r1 is superseded";
     assert!(!follows(&count, withdrawn));
     let total = Query::Total { filters: vec![above], measure: Measure::Attr(STAFF) };

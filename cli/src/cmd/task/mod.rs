@@ -13,11 +13,11 @@ use std::path::Path;
 use anyhow::bail;
 use lode_proto::{
     id::Hash,
-    task::{Profile, TaskSpec, TaskTemplate},
+    task::{Profile, TaskTemplate},
 };
 use lode_tasks::{
     ENGINE_VERSION,
-    family::{GenerateError, Library, family},
+    family::{Library, generate},
     longdoc,
     types::{AnswerKey, Task},
 };
@@ -49,20 +49,6 @@ pub(crate) fn template(profile: &str, domain: &str) -> anyhow::Result<(TaskTempl
     let family = family.into();
     let template = TaskTemplate { family, engine_version: ENGINE_VERSION, domain, profile, inputs };
     Ok((template, library))
-}
-
-/// The task of a specification, by the family that it names.
-///
-/// # Errors
-/// As the family's.
-pub(crate) fn generate(
-    spec: &TaskSpec,
-    library: &Library,
-) -> Result<(Task, AnswerKey), GenerateError> {
-    let Some(family) = family(&spec.family) else {
-        return Err(GenerateError::UnknownFamily(spec.family.clone()));
-    };
-    family.generate(spec, library)
 }
 
 /// A seed from 64 hexadecimal digits, or derived from a number.
