@@ -3,10 +3,11 @@
 use lode_proto::task::Profile;
 use lode_tasks::{
     family::Library,
+    query::{Evaluator, Table, cell_of},
     recheck::recheck,
     types::{
-        Answer, Check, Filter, Query, Rule, Selector, Standing, StatementKind, TrapRole, Value,
-        ValueKind,
+        Answer, Check, Filter, Order, Query, Rule, Selector, Standing, StatementKind, TrapRole,
+        Value, ValueKind,
     },
 };
 
@@ -271,7 +272,26 @@ fn wrong_gold(bed: &mut Bed) -> bool {
 }
 
 fn question_turned(bed: &mut Bed) -> bool {
-    for question in &mut bed.task.questions {
+    let count = |n: usize| u16::try_from(n).expect("few");
+    let mut table = Table::new(count(bed.task.roster.len()), count(bed.task.attributes.len()));
+    for known in &bed.key.facts {
+        let schema = &bed.task.attributes[known.fact.attr.at()];
+        table.set(known.fact, cell_of(&known.value, schema).expect("fits"));
+    }
+    let evaluator = Evaluator { table: &table, attributes: &bed.task.attributes };
+    for (question, gold) in bed.task.questions.iter_mut().zip(&bed.key.gold) {
+        // The other end may have the same category, or be the same entity where few are asked about.
+        let mut query = gold.query.clone();
+        let (Query::Which(Selector::Ranked { order, .. })
+        | Query::Number { of: Selector::Ranked { order, .. }, .. }
+        | Query::Category { of: Selector::Ranked { order, .. }, .. }) = &mut query
+        else {
+            continue;
+        };
+        *order = if *order == Order::Highest { Order::Lowest } else { Order::Highest };
+        if evaluator.answer(&query).as_ref() == Ok(&gold.answer) {
+            continue;
+        }
         for (from, to) in [("the highest", "the lowest"), ("the lowest", "the highest")] {
             if question.text.matches(from).count() == 1 && !question.text.contains(to) {
                 question.text = question.text.replace(from, to);
