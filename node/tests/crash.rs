@@ -174,7 +174,7 @@ fn killed_at_random_and_at_named_points() {
             let point = points[random.random_range(0..points.len())];
             format!("{point}:{}", random.random_range(1..20))
         });
-        let lines = random.random_range(0..400_u64);
+        let lines = random.random_range(1..400_u64);
         let mut process = spawn(folder.path(), point.as_deref());
         let mut output = BufReader::new(process.stdout.take().expect("piped"));
         let mut read = 0;

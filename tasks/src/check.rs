@@ -162,6 +162,14 @@ pub fn explain(check: &Check, artifact: &str) -> String {
 /// letters nor digits may stand, except where the term has digits and points (`4.5`).
 #[must_use]
 pub fn find_term(text: &str, term: &str, from: usize) -> Option<usize> {
+    if text.is_ascii() && term.is_ascii() {
+        find_ascii(text.as_bytes(), term.as_bytes(), from)
+    } else {
+        find_tokens(text, term, from)
+    }
+}
+
+fn find_tokens(text: &str, term: &str, from: usize) -> Option<usize> {
     let wanted: Vec<&str> = tokens(term).map(|(_, token)| token).collect();
     let (first, rest) = wanted.split_first()?;
     let mut stream = tokens(text).filter(|(start, _)| *start >= from);
@@ -182,6 +190,42 @@ pub fn find_term(text: &str, term: &str, from: usize) -> Option<usize> {
         }
     }
     None
+}
+
+/// As [`find_tokens`], where a byte is a character.
+fn find_ascii(text: &[u8], term: &[u8], from: usize) -> Option<usize> {
+    let skip = |bytes: &[u8], mut at: usize| {
+        while bytes.get(at).is_some_and(|byte| !byte.is_ascii_alphanumeric()) {
+            at += 1;
+        }
+        at
+    };
+    let begin = skip(term, 0);
+    let first = term.get(begin)?;
+    let ends = |at: usize| !text.get(at).is_some_and(u8::is_ascii_alphanumeric);
+    (from..text.len())
+        .filter(|at| text[*at].eq_ignore_ascii_case(first) && (*at == 0 || ends(*at - 1)))
+        .find_map(|start| {
+            let (mut at, mut want) = (start, begin);
+            while let Some(letter) = term.get(want) {
+                if letter.is_ascii_alphanumeric() {
+                    if !text.get(at).is_some_and(|have| have.eq_ignore_ascii_case(letter)) {
+                        return None;
+                    }
+                    (at, want) = (at + 1, want + 1);
+                    continue;
+                }
+                want = skip(term, want);
+                if want == term.len() {
+                    break;
+                }
+                if !ends(at) {
+                    return None;
+                }
+                at = skip(text, at);
+            }
+            ends(at).then_some(at)
+        })
 }
 
 /// Whether the first tokens of `text` are those of `term`.
@@ -297,6 +341,7 @@ fn equations(text: &str) -> Vec<(i64, i64, i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn terms_are_whole_tokens_in_any_case() {
@@ -415,6 +460,16 @@ mod tests {
         assert_eq!(find_term("volt volt", "Volt", 6), None);
         assert_eq!(find_term("a volt, LINK.", "Volt Link", 0), Some(12));
         assert_eq!(find_term("volt", "", 0), None);
+    }
+
+    proptest! {
+        #[test]
+        fn terms_of_ascii_are_found_as_any_others(
+            text in "([aAbk1]|[ ,-]{1,2}){0,14}", term in "([aAbk1]|[ ,-]){0,5}", from in 0_usize..16,
+        ) {
+            let fast = find_ascii(text.as_bytes(), term.as_bytes(), from);
+            prop_assert_eq!(fast, find_tokens(&text, &term, from), "{:?} in {:?}", term, text);
+        }
     }
 
     #[test]

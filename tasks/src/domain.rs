@@ -26,6 +26,8 @@ mod reader;
 mod shape;
 mod template;
 
+use std::sync::Arc;
+
 use lode_proto::{id::Hash, limits::MAX_DOMAIN_BYTES};
 
 use crate::{family::DomainError, types::AttributeSchema};
@@ -191,8 +193,9 @@ pub struct Domain {
     pub(crate) joint: Vec<Vec<u16>>,
     pub(crate) measures: Vec<NamedMeasure>,
     pub(crate) groups: Vec<Group>,
-    /// The public side of the groups' attributes, group by group.
-    pub(crate) grouped: Vec<AttributeSchema>,
+    /// The public side of the attributes of the first group, of the first two, and so on: what the
+    /// tasks of one size share.
+    pub(crate) grouped: Vec<Arc<[AttributeSchema]>>,
     /// Keys of the groups, for findings.
     pub(crate) group_keys: Vec<String>,
     pub(crate) example: Example,

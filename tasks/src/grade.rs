@@ -14,7 +14,7 @@ use lode_proto::attempt::Finish;
 use crate::{
     ENGINE_VERSION, check,
     parse::{ParseFault, Parsed, Sentences, parse_with},
-    query::Cell,
+    query::{Cell, Table},
     types::{
         Answer, AnswerKey, AnswerOutcome, AnswerStatus, CitationStatus, ComputeStatus, Consequence,
         ConstraintOutcome, FactRef, FailureClass, ParseOutcome, Part, Path, Reason, RuleVerdict,
@@ -122,6 +122,11 @@ impl<'a> Grader<'a> {
                 self.unread(outcome, error.to_string())
             }
         }
+    }
+
+    /// The key's facts as a table.
+    pub(crate) fn truth(&self) -> &Table {
+        &self.index.truth
     }
 
     /// What became of each trap, if a binding one caught the completion: then, and only then, is

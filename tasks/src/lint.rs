@@ -67,28 +67,43 @@ fn clean(text: &str) -> bool {
         }
         rest = &rest[skipped + run..];
     }
-    let (mut word, mut previous) = (0, &[][..]);
-    for (at, byte) in bytes.iter().enumerate() {
-        if *byte != b' ' {
-            continue;
-        }
-        let next = bare(&bytes[word..at]);
-        if clash(previous, next) && beside(previous, next).is_err() {
+    let initial = |byte: Option<&u8>| byte.map_or(0, |byte| INITIALS[usize::from(*byte)]);
+    let (mut before, mut word) = (0, 0);
+    while let Some(rest) = bytes.get(word..) {
+        let end = word + rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
+        if word > 0
+            && clash(initial(bytes.get(before)), initial(rest.first()))
+            && beside(open(&bytes[before..word - 1]), bare(&bytes[word..end])).is_err()
+        {
             return false;
         }
-        previous = if at > 0 && in_word(bytes[at - 1]) { next } else { &[] };
-        word = at + 1;
+        (before, word) = (word, end + 1);
     }
-    beside(previous, bare(&bytes[word..])).is_ok()
+    true
 }
 
-/// Whether [`beside`] has anything to look at: few words are as long as the one before.
-fn clash(previous: &[u8], word: &[u8]) -> bool {
-    match (previous, word) {
-        ([a], _) | ([a, _], _) if a.eq_ignore_ascii_case(&b'a') => true,
-        ([a, ..], [b, ..]) => previous.len() == word.len() && a.eq_ignore_ascii_case(b),
-        _ => false,
+/// Whether [`beside`] has anything to look at in two words with these [`INITIALS`]: few begin alike,
+/// or with an article's letter.
+fn clash(first: u8, second: u8) -> bool {
+    first == second || first == b'a' || first == 0 || second == 0
+}
+
+/// What a byte is at the beginning of a word: letters in lower case, 0 for what is no part of one.
+const INITIALS: [u8; 256] = {
+    let mut all = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if IN_WORD[byte] {
+            all[byte] = (byte as u8).to_ascii_lowercase();
+        }
+        byte += 1;
     }
+    all
+};
+
+/// A word as it meets the next one; nothing where it closes a clause.
+fn open(word: &[u8]) -> &[u8] {
+    if word.last().is_some_and(|last| in_word(*last)) { bare(word) } else { &[] }
 }
 
 /// Whether no text may have the byte.
@@ -118,10 +133,8 @@ fn search(text: &str) -> Result<(), Fault> {
                 if at > 0 && bytes[at - 1] == b' ' {
                     return Err(Fault::EmptySlot(near(text, at - 1)));
                 }
-                let next = bare(&bytes[word..at]);
-                beside(previous, next)?;
-                // A word that closes a clause does not meet the next one.
-                previous = if at > 0 && in_word(bytes[at - 1]) { next } else { &[] };
+                beside(previous, bare(&bytes[word..at]))?;
+                previous = open(&bytes[word..at]);
                 word = at + 1;
             }
             Class::Mark => {

@@ -17,6 +17,15 @@ pub fn grouped(n: i64) -> String {
     text
 }
 
+/// Appends `n` without commas.
+pub(crate) fn push_plain(text: &mut String, n: u32) {
+    let mut unit = 10_u32.pow(n.checked_ilog10().unwrap_or(0));
+    while unit > 0 {
+        text.push(char::from(b'0' + u8::try_from(n / unit % 10).unwrap_or(0)));
+        unit /= 10;
+    }
+}
+
 fn push_grouped(text: &mut String, n: i64) {
     if n < 0 {
         text.push('-');
@@ -413,6 +422,24 @@ mod tests {
         for n in 2..400 {
             assert_eq!(next_prime(n), (n..).find(|n| prime(*n)).expect("there is one"), "{n}");
         }
+    }
+
+    #[test]
+    fn plain_numbers_have_no_commas() {
+        let mut text = String::new();
+        for n in [0, 7, 10, 1_234, u32::MAX] {
+            push_plain(&mut text, n);
+            text.push(' ');
+        }
+        assert_eq!(text, "0 7 10 1234 4294967295 ");
+        let ends = [grouped(i64::MIN), grouped(i64::MAX), grouped(0), grouped(-1_000)];
+        assert_eq!(ends[0], "-9,223,372,036,854,775,808");
+        assert_eq!(ends[1..], ["9,223,372,036,854,775,807", "0", "-1,000"]);
+        assert_eq!(
+            [decimal(4_500), decimal(-5), decimal(1_234_050)],
+            ["4.5", "-0.005", "1,234.05"]
+        );
+        assert_eq!(decimal(i64::MIN), "-9,223,372,036,854,775.808");
     }
 
     proptest! {

@@ -324,7 +324,7 @@ impl Evaluator<'_> {
     /// A measure that is no ratio, thousandths.
     fn whole(&self, entity: EntityId, measure: &Measure) -> Result<i64, Undefined> {
         match measure {
-            Measure::Attr(attr) => self.sum(entity, &[*attr]),
+            Measure::Attr(attr) => self.table.number(entity, *attr).ok_or(Undefined::Missing),
             Measure::Sum(attrs) => self.sum(entity, attrs),
             Measure::Diff(first, second) => {
                 let (a, b) = (self.sum(entity, &[*first])?, self.sum(entity, &[*second])?);

@@ -99,7 +99,8 @@ fn naming(names: &[&str]) -> Task {
         attributes: vec![
             attribute(ValueKind::Category, &cities),
             attribute(ValueKind::Integer, &[]),
-        ],
+        ]
+        .into(),
         roster: names.iter().map(|name| RosterEntry { name: (*name).into() }).collect(),
         ..task
     }

@@ -28,9 +28,10 @@ impl Reader {
             let _ = self.fault::<()>("attributes", "at least two must have `short = true`");
         }
         let groups = if self.own { Vec::new() } else { self.groups(&raw, &attributes)? };
-        let places = groups.iter().flat_map(|group| &group.attributes);
         let schema = |place: &u16| attributes.get(usize::from(*place)).map(|a| a.schema.clone());
-        let grouped = places.filter_map(schema).collect();
+        let first = |count: usize| groups.iter().take(count).flat_map(|group| &group.attributes);
+        let grouped = (1..=groups.len()).map(|count| first(count).filter_map(schema).collect());
+        let grouped = grouped.collect();
         let measures = self.measures(&raw, &attributes)?;
         let entity = &[Slot::Entity][..];
         let marks = self.marks(raw.sources.marks.as_ref().unwrap_or(&common.sources.marks));

@@ -43,7 +43,7 @@ pub(crate) enum Slot {
 }
 
 /// Room made for what fills a slot, bytes: most names and amounts take less.
-const SLOT_BYTES: usize = 24;
+const SLOT_BYTES: usize = 40;
 
 const NAMES: [(&str, Slot); 32] = [
     ("entity", Slot::Entity),

@@ -48,7 +48,7 @@ fn the_witness_costs_little() {
 fn sentences_that_almost_fit() {
     let (task, key) = wide();
     let name = &task.roster[0].name;
-    for schema in &task.attributes {
+    for schema in task.attributes.iter() {
         let more = schema.trace_more.as_deref().unwrap_or(&schema.trace);
         for form in [schema.trace.as_str(), more] {
             // Each literal again and again, and never a value.

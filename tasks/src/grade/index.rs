@@ -28,10 +28,8 @@ pub struct TaskIndex<'a> {
     task: &'a Task,
     key: &'a AnswerKey,
     paragraphs: Vec<Paragraph>,
-    /// Names of all entities as [`padded`] gives them.
-    names: Vec<(EntityId, String)>,
-    /// By entity: where its names begin in [`TaskIndex::names`].
-    first_names: Vec<usize>,
+    /// By entity: its names as [`padded`] gives them, once one was asked for.
+    names: Vec<OnceLock<Vec<String>>>,
     /// The true facts.
     pub(super) truth: Table,
     /// By [`TaskIndex::place`]: against whom the document states a fact, where it does so.
@@ -42,17 +40,6 @@ impl<'a> TaskIndex<'a> {
     /// Prepares a task and what its key adds: aliases and the truth.
     #[must_use]
     pub fn new(task: &'a Task, key: &'a AnswerKey) -> Self {
-        let mut names: Vec<(EntityId, String)> =
-            Vec::with_capacity(task.roster.len() + key.aliases.len());
-        let mut first_names = Vec::with_capacity(task.roster.len() + 1);
-        for (place, entry) in task.roster.iter().enumerate() {
-            let entity = EntityId(narrow(place));
-            first_names.push(names.len());
-            names.push((entity, padded(&entry.name)));
-            let aliases = key.aliases.iter().filter(|alias| alias.entity == entity);
-            names.extend(aliases.map(|alias| (entity, padded(&alias.name))));
-        }
-        first_names.push(names.len());
         let mut truth = Table::new(narrow(task.roster.len()), narrow(task.attributes.len()));
         let mut references = vec![None; cells(&truth)];
         for fact in &key.facts {
@@ -70,8 +57,7 @@ impl<'a> TaskIndex<'a> {
             paragraphs: std::iter::repeat_with(Paragraph::default)
                 .take(task.paragraphs.len())
                 .collect(),
-            names,
-            first_names,
+            names: std::iter::repeat_with(OnceLock::new).take(task.roster.len()).collect(),
             truth,
             references,
         }
@@ -122,14 +108,21 @@ impl<'a> TaskIndex<'a> {
         if self.task.roster.get(entity.at()).is_some_and(|entry| holds_whole(text, &entry.name)) {
             return true;
         }
-        let bounds = self.first_names.get(entity.at()..=entity.at() + 1);
-        let names = match bounds {
-            Some([from, to]) => self.names.get(*from..*to).unwrap_or(&[]),
-            _ => &[],
-        };
         let words = paragraph.words.get_or_init(|| padded(text));
-        names.iter().any(|(_, name)| words.contains(name.as_str()))
+        let names = self.names.get(entity.at());
+        let names = names.map(|names| names.get_or_init(|| self.names_of(entity)));
+        names.into_iter().flatten().any(|name| words.contains(name.as_str()))
             || paragraph.also.get_or_init(|| named_here(self.key, place)).contains(&entity)
+    }
+
+    fn names_of(&self, entity: EntityId) -> Vec<String> {
+        let canonical = self.task.roster.get(entity.at()).map(|entry| &entry.name);
+        let aliases = self.key.aliases.iter().filter(|alias| alias.entity == entity);
+        canonical
+            .into_iter()
+            .chain(aliases.map(|alias| &alias.name))
+            .map(|name| padded(name))
+            .collect()
     }
 
     /// Whether a paragraph holds words as whole words.

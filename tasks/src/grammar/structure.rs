@@ -260,7 +260,7 @@ impl<'a> Terms<'a> {
     /// A trace sentence of any attribute, with its citation.
     fn fact(&self) -> Node {
         let mut sentences = Vec::new();
-        for schema in &self.task.attributes {
+        for schema in self.task.attributes.iter() {
             let relative = self
                 .task
                 .trace

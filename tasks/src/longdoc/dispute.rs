@@ -249,10 +249,18 @@ impl Disputes<'_, '_> {
         let losers = self.losers(fact, outside, draw)?;
         // A value on either side must do what the role asks for before it is known on which side
         // they will lie: else facts that bind on one side only would give the right value away.
+        let mut tried = Vec::with_capacity(losers.sides.len());
         for side in &losers.sides {
-            self.loser((base, Some(role)), fact, *side, &[], draw)?;
+            tried.push((*side, self.loser((base, Some(role)), fact, *side, &[], draw)?));
         }
         for loser in losers.drawn {
+            // The value that was tried is as good as another.
+            if let Some(at) = tried.iter().position(|(side, _)| *side == loser) {
+                let (_, made) = tried.swap_remove(at);
+                cells.push(made.wrong);
+                traps.push(made);
+                continue;
+            }
             // Beside one that lets an entity in through a filter, the others do as they may.
             let wanted = match (outside, loser) {
                 (None, _) => (base, Some(role)),
@@ -466,7 +474,7 @@ struct Losers {
 }
 
 /// How a wrong value is drawn.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Loser {
     This { cell: Cell },
     Any,

@@ -9,7 +9,7 @@ use crate::{
     check,
     grade::Grader,
     lint::{self, Fault},
-    query::{Cell, Evaluator, cell_of},
+    query::{Evaluator, Table, cell_of},
     types::{
         Answer, AnswerKey, Consequence, FactRef, FailureClass, Reason, Standing, StatementKind,
         Task, TraceNeed, Trap, TrapKind, TrapRole, TrapStatus, Value,
@@ -112,8 +112,8 @@ pub(super) fn prove_as_read(
     shape(task, key)?;
     language(task)?;
     gold(task, key, truth)?;
-    facts(task, key, truth)?;
     let grader = Grader::new(task, key);
+    facts(key, grader.truth(), truth)?;
     let mut binding = 0;
     for (number, trap) in (1_u16..).zip(&key.traps) {
         prove_trap(number, trap, task, key, truth)?;
@@ -185,19 +185,13 @@ fn gold(task: &Task, key: &AnswerKey, truth: &Reading) -> Result<(), Violation> 
     Ok(())
 }
 
-fn facts(task: &Task, key: &AnswerKey, truth: &Reading) -> Result<(), Violation> {
-    // A document of somebody's own need not say everything of everybody.
-    let known = truth.table.known();
-    let all = key.facts.iter().all(|known| {
-        let cell = task
-            .attributes
-            .get(known.fact.attr.at())
-            .and_then(|schema| cell_of(&known.value, schema));
-        cell.is_some_and(|cell| cell != Cell::Missing && truth.table.get(known.fact) == cell)
-            && !known.paragraphs.is_empty()
-    });
+/// `told` is the key's facts as a table.
+fn facts(key: &AnswerKey, told: &Table, truth: &Reading) -> Result<(), Violation> {
+    let placed = key.facts.iter().all(|known| !known.paragraphs.is_empty());
     let sorted = key.facts.windows(2).all(|pair| pair[0].fact < pair[1].fact);
-    if all && sorted && key.facts.len() == known { Ok(()) } else { Err(Violation::Facts) }
+    // A document of somebody's own need not say everything of everybody.
+    let all = key.facts.len() == truth.table.known();
+    if placed && sorted && all && *told == truth.table { Ok(()) } else { Err(Violation::Facts) }
 }
 
 /// A caught reader derives exactly what the key says.
@@ -356,7 +350,8 @@ pub(super) fn guess_floor_ppb(task: &Task, key: &AnswerKey) -> u64 {
         10_u64.pow(u32::try_from(count).unwrap_or(9).min(9))
     };
     let words = |text: &String| {
-        let fitting = task.attributes.iter().filter(|schema| schema.vocabulary.contains(text));
+        let fitting =
+            task.attributes.iter().filter(|schema| schema.vocabulary.binary_search(text).is_ok());
         fitting.map(|schema| schema.vocabulary.len() as u64).min().unwrap_or(1)
     };
     let mut ppb: u64 = 1_000_000_000;
@@ -384,7 +379,10 @@ pub(super) fn guess_floor_ppb(task: &Task, key: &AnswerKey) -> u64 {
             let value = match key.value(fact) {
                 Some(Value::Int(n)) => digits(&n.to_string()),
                 Some(Value::Milli(milli)) => digits(&crate::number::decimal(*milli)),
-                Some(Value::Text(text)) => words(text),
+                Some(Value::Text(_)) => task
+                    .attributes
+                    .get(fact.attr.at())
+                    .map_or(1, |schema| schema.vocabulary.len() as u64),
                 None => 1,
             };
             let lines = roster * task.attributes.len() as u64 * value;

@@ -1,5 +1,7 @@
 //! The public side of a task: what the model is shown, and nothing of the answers.
 
+use std::sync::Arc;
+
 use lode_proto::task::{Profile, TaskSpec};
 
 use crate::{
@@ -47,7 +49,7 @@ pub(super) fn task(
         },
         paragraphs,
         roster: world.roster.iter().map(|name| RosterEntry { name: name.clone() }).collect(),
-        attributes: world.schemas.to_vec(),
+        attributes: Arc::clone(&world.schemas),
         questions: questions
             .iter()
             .map(|question| Question { text: question.text.clone(), answer: question.kind })

@@ -36,6 +36,11 @@ const TENTHS_OF_BYTES_A_TOKEN: usize = 23;
 /// Tokens that a witness may have beyond what questions and constraints were drafted for.
 const SPARE_TOKENS: usize = 100;
 
+/// Most bytes of a step's id.
+const ID_BYTES: usize = 8;
+/// Bytes that most witnesses take.
+const USUAL_BYTES: usize = 4_096;
+
 /// What a witness is written from.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'t, 'a> {
@@ -78,7 +83,7 @@ fn completion(source: Source<'_, '_>, disputes: Vec<Dispute>, spare: usize) -> O
         rules: source.rules,
         disputes,
         spare,
-        text: String::from("<trace>\n"),
+        text: String::with_capacity(USUAL_BYTES) + "<trace>\n",
         steps: BTreeMap::new(),
         stated: Vec::new(),
         measured: Vec::new(),
@@ -203,8 +208,9 @@ impl Trace<'_, '_> {
         let place = LETTERS.iter().position(|known| *known == letter)?;
         let count = self.counts.get_mut(place)?;
         *count += 1;
-        let mut id = count.to_string();
-        id.insert(0, letter);
+        let mut id = String::with_capacity(ID_BYTES);
+        id.push(letter);
+        number::push_plain(&mut id, *count);
         self.text.push_str(&id);
         self.text.push_str(": ");
         body.iter().for_each(|part| self.text.push_str(part));

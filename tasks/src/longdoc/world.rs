@@ -1,7 +1,7 @@
 //! The world behind a document: entities, their attributes, and which values are stated only
 //! relative to another entity's.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::{
     domain::{Attribute, Domain},
@@ -29,7 +29,7 @@ pub(super) struct World<'a> {
     pub(super) domain: &'a Domain,
     /// The domain's attribute of each [`AttrId`].
     pub(super) attrs: Vec<u16>,
-    pub(super) schemas: Cow<'a, [AttributeSchema]>,
+    pub(super) schemas: Arc<[AttributeSchema]>,
     /// Sorted.
     pub(super) roster: Vec<String>,
     pub(super) table: Table,
@@ -67,10 +67,8 @@ impl<'a> World<'a> {
                 groups.iter().flat_map(|at| domain.groups[*at].attributes.iter().copied()).collect()
             }
         };
-        let schemas = match plan.layout {
-            Layout::Sentences => Cow::Owned(schemas(domain, &attrs)),
-            Layout::Grouped => Cow::Borrowed(&domain.grouped[..attrs.len()]),
-        };
+        let shared = groups.len().checked_sub(1).and_then(|at| domain.grouped.get(at));
+        let schemas = shared.map_or_else(|| schemas(domain, &attrs), Arc::clone);
         let size = roster.len() * attrs.len();
         let mut world = Self {
             domain,
@@ -103,7 +101,7 @@ impl<'a> World<'a> {
         roster: Vec<String>,
         table: Table,
     ) -> Self {
-        let schemas = Cow::Owned(schemas(domain, &attrs));
+        let schemas = schemas(domain, &attrs);
         let parents = vec![None; roster.len() * attrs.len()];
         Self { domain, table, attrs, schemas, roster, groups: Vec::new(), parents }
     }
@@ -327,7 +325,7 @@ fn value(attribute: &Attribute, plan: &Plan, draw: &mut Draw, input: impl Fn(u16
 }
 
 /// The public side of attributes, by their places in the domain.
-fn schemas(domain: &Domain, attrs: &[u16]) -> Vec<AttributeSchema> {
+fn schemas(domain: &Domain, attrs: &[u16]) -> Arc<[AttributeSchema]> {
     attrs.iter().map(|at| domain.attributes[usize::from(*at)].schema.clone()).collect()
 }
 

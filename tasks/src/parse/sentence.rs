@@ -4,7 +4,11 @@
 //! spaces for a space; the entity slot is tried against the roster first. Of several sentences that
 //! match, the one whose slots are best understood wins, the first of them on a tie.
 
-use std::ops::Range;
+use std::{
+    collections::HashMap,
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
 
 use super::{
     Claim, Named, Relative, Said,
@@ -16,6 +20,8 @@ use crate::{
     types::{AttrId, AttributeSchema, EntityId, RosterEntry, Task},
 };
 
+/// Most sentences that are remembered: those of some dozens of attempts.
+const MAX_KNOWN: usize = 4_096;
 /// Words that may stand beside a number without changing what it says.
 const QUANTITY_WORDS: [&str; 20] = [
     "a",
@@ -80,6 +86,8 @@ pub struct Sentences<'t> {
     pieces: Vec<Piece<'t>>,
     /// Words of the attributes' units.
     units: Vec<&'t str>,
+    /// What sentences were read as, their ranges from 0 on: attempts at one task say the same.
+    known: Mutex<HashMap<Box<str>, Option<Claim>>>,
 }
 
 /// What the slots of one template were filled with, and how many were understood.
@@ -102,6 +110,7 @@ impl<'t> Sentences<'t> {
             templates: Vec::with_capacity(most),
             pieces: Vec::with_capacity(most * 5),
             units: Vec::new(),
+            known: Mutex::default(),
         };
         for (attr, schema) in task.attributes.iter().enumerate() {
             sentences.units.extend(schema.unit.split_whitespace());
@@ -161,12 +170,21 @@ impl<'t> Sentences<'t> {
     /// the entity; only where no sentence fits it so, other names are considered.
     pub(super) fn read(&self, text: &str, range: Range<usize>) -> Option<Claim> {
         let sentence = text.get(range.clone())?;
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(claim) = known().get(sentence) {
+            return claim.clone().map(|claim| claim.shifted(range.start));
+        }
         let lead = self.roster_at(sentence);
-        lead.and_then(|_| self.best(sentence, lead, range.start))
-            .or_else(|| self.best(sentence, None, range.start))
+        let claim =
+            lead.and_then(|_| self.best(sentence, lead)).or_else(|| self.best(sentence, None));
+        let mut known = known();
+        if known.len() < MAX_KNOWN {
+            known.insert(sentence.into(), claim.clone());
+        }
+        claim.map(|claim| claim.shifted(range.start))
     }
 
-    fn best(&self, sentence: &str, lead: Option<(EntityId, usize)>, base: usize) -> Option<Claim> {
+    fn best(&self, sentence: &str, lead: Option<(EntityId, usize)>) -> Option<Claim> {
         let mut best: Option<(usize, Claim)> = None;
         let after = lead.and_then(|(_, length)| sentence.get(length..));
         let head = after.and_then(|after| after.trim_start_matches([' ', '\t']).bytes().next());
@@ -182,7 +200,7 @@ impl<'t> Sentences<'t> {
             if best.as_ref().is_some_and(|(most, _)| *most >= understood) {
                 continue;
             }
-            let Some(claim) = claim(template, filled, base) else { continue };
+            let Some(claim) = claim(template, filled) else { continue };
             best = Some((understood, claim));
             if understood == slots(template.form) {
                 break;
@@ -358,29 +376,37 @@ fn slots(form: Form) -> usize {
     if form == Form::Absolute { 2 } else { 3 }
 }
 
-fn claim(template: &Template, filled: Filled, base: usize) -> Option<Claim> {
-    let shift = |range: Range<usize>| range.start + base..range.end + base;
-    let named = |named: Named| match named {
-        Named::Other(range) => Named::Other(shift(range)),
-        known @ Named::Roster(_) => known,
-    };
-    let value = match filled.value? {
-        Said::Number(found) => {
-            Said::Number(Found { start: found.start + base, end: found.end + base, ..found })
-        }
-        Said::Word(word, range) => Said::Word(word, shift(range)),
-        Said::Text(range) => Said::Text(shift(range)),
-    };
+fn claim(template: &Template, filled: Filled) -> Option<Claim> {
     let relative = match template.form {
         Form::Absolute => None,
-        form => Some(Relative { reference: named(filled.reference?), less: form == Form::Less }),
+        form => Some(Relative { reference: filled.reference?, less: form == Form::Less }),
     };
     Some(Claim {
-        entity: named(filled.entity?),
+        entity: filled.entity?,
         attr: AttrId(u16::try_from(template.attr).ok()?),
-        value,
+        value: filled.value?,
         relative,
     })
+}
+
+impl Claim {
+    /// The same claim, its sentence so many bytes further on.
+    fn shifted(mut self, by: usize) -> Self {
+        let shift = |range: &mut Range<usize>| *range = range.start + by..range.end + by;
+        let named = |named: &mut Named| match named {
+            Named::Other(range) => shift(range),
+            Named::Roster(_) => {}
+        };
+        named(&mut self.entity);
+        if let Some(relative) = &mut self.relative {
+            named(&mut relative.reference);
+        }
+        match &mut self.value {
+            Said::Number(found) => (found.start, found.end) = (found.start + by, found.end + by),
+            Said::Word(_, range) | Said::Text(range) => shift(range),
+        }
+        self
+    }
 }
 
 /// Splits a sentence at its slots; `None` where a slot is missing, doubled or unknown to the form.

@@ -216,6 +216,14 @@ fn step_id(text: &str) -> Option<(StepId, usize)> {
 
 /// Takes `[paragraph_12]` off the end.
 fn split_citation(text: &str) -> (&str, Option<u32>) {
+    // Most are written as they are asked for.
+    if let Some(bare) = text.strip_suffix(']')
+        && let head = bare.trim_end_matches(|c: char| c.is_ascii_digit())
+        && head.len() < bare.len()
+        && let Some(sentence) = head.strip_suffix("[paragraph_")
+    {
+        return (sentence, Some(bare[head.len()..].parse().unwrap_or(u32::MAX)));
+    }
     let bare = text.strip_suffix('.').unwrap_or(text).trim_end();
     let cited =
         bare.strip_suffix(']').and_then(|bare| bare.rsplit_once('[')).and_then(|(head, inside)| {

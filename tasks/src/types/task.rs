@@ -1,5 +1,7 @@
 //! The public task: all that a model, a miner and the public see before sealing.
 
+use std::sync::Arc;
+
 use lode_proto::{
     codec::{CodecError, encode},
     id::TaskId,
@@ -159,7 +161,7 @@ pub struct Task {
     /// Entities in alphabetical order.
     pub roster: Vec<RosterEntry>,
     /// Attributes that the document speaks of.
-    pub attributes: Vec<AttributeSchema>,
+    pub attributes: Arc<[AttributeSchema]>,
     /// Q1 and on.
     pub questions: Vec<Question>,
     /// 1 and on.

@@ -164,7 +164,8 @@ pub(crate) fn task() -> Task {
                 "{entity} earned {value} million dollars",
                 &[],
             ),
-        ],
+        ]
+        .into(),
         questions: vec![
             question("Which company employs the most people?", AnswerKind::Entity),
             question("In which city is Alta Flow based?", AnswerKind::Category),

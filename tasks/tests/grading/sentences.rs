@@ -1,5 +1,7 @@
 //! Which trace sentence a line is, and whom it is about.
 
+use std::sync::Arc;
+
 use lode_tasks::{
     parse::{Claim, Named, Said, StepBody, parse},
     types::{AttrId, AttributeSchema, EntityId, RosterEntry, Task, ValueKind},
@@ -134,8 +136,9 @@ fn a_number_and_a_name_more_are_understood() {
     // Two comparisons, one of which knows both names.
     let mut task =
         saying(&[("{entity} has {value} desks", &[]), ("{entity} has {value} doors", &[])]);
-    task.attributes[0].trace_more = Some("{entity} is {value} ahead of {reference}".into());
-    task.attributes[1].trace_more = Some("{entity} is {value} ahead of the {reference}".into());
+    let schemas = Arc::get_mut(&mut task.attributes).expect("has one owner");
+    schemas[0].trace_more = Some("{entity} is {value} ahead of {reference}".into());
+    schemas[1].trace_more = Some("{entity} is {value} ahead of the {reference}".into());
     let (found, _) = claim(&task, "Nero Data is 12 ahead of the Alta Flow").expect("is one");
     assert_eq!(found.attr, AttrId(1));
 }

@@ -63,9 +63,9 @@ pub(super) fn disputes(source: Source<'_, '_>) -> Vec<Dispute> {
     let mut found = Vec::new();
     for (paragraph, fact, value, standing) in &claims {
         let rule = rules.iter().find(|(_, rule)| overrules(*rule, *fact, *standing));
+        let Some((rule, _)) = rule else { continue };
         let schema = source.world.schemas.get(fact.attr.at());
-        let wrong = schema.and_then(|schema| cell_of(value, schema));
-        if let (Some((rule, _)), Some(wrong)) = (rule, wrong) {
+        if let Some(wrong) = schema.and_then(|schema| cell_of(value, schema)) {
             found.push(Dispute { fact: *fact, wrong, paragraph: *paragraph, rule: *rule });
         }
     }
