@@ -17,6 +17,8 @@ use crate::{Outcome, args::BenchTasks, term};
 use measure::{Subject, Tally};
 
 /// Most threads that are started.
+/// Tasks made in a row before they are looked at.
+const BATCH: usize = 64;
 const MAX_THREADS: usize = 256;
 
 /// One profile in one domain.
@@ -64,23 +66,24 @@ pub(crate) fn bench(args: &BenchTasks) -> anyhow::Result<Outcome> {
     let jobs = cells.len() * seeds;
     let bar = term::step_bar(jobs as u64, "tasks");
     let next = AtomicUsize::new(0);
+    let batches = seeds.div_ceil(BATCH);
     let work = || {
         let mut tallies: Vec<Tally> = cells.iter().map(|_| Tally::default()).collect();
         loop {
             let job = next.fetch_add(1, Ordering::Relaxed);
             // One profile and domain after the other: what a slow one does to memory shows.
-            let (Some(cell), Some(place)) = (cells.get(job / seeds.max(1)), job.checked_rem(seeds))
-            else {
-                return tallies;
-            };
+            let (at, batch) = (job / batches.max(1), job.checked_rem(batches).unwrap_or(0));
+            let Some(cell) = cells.get(at) else { return tallies };
+            let places = batch * BATCH..seeds.min((batch + 1) * BATCH);
             let (_, words, template) = &subjects[cell.subject];
             let template = TaskTemplate { profile: cell.profile, ..template.clone() };
             let subject = Subject { words, template, library: &library };
-            let seed = args.first.wrapping_add(place as u64);
-            if let Some(tally) = tallies.get_mut(job / seeds.max(1)) {
-                tally.one(&subject, seed, args.draws);
+            let count = places.len() as u64;
+            let seeds = places.map(|place| args.first.wrapping_add(place as u64));
+            if let Some(tally) = tallies.get_mut(at) {
+                tally.batch(&subject, seeds, args.draws);
             }
-            bar.inc(1);
+            bar.inc(count);
         }
     };
     let mut sums: Vec<Tally> = cells.iter().map(|_| Tally::default()).collect();

@@ -76,34 +76,54 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Makes one task and counts all that there is to count about it.
-    pub(super) fn one(&mut self, subject: &Subject<'_>, seed: u64, draws: u64) {
-        let seed = Hash::derive("lode/1/bench-seed", &seed.to_le_bytes());
-        let spec = subject.template.spec(seed.0);
+    /// Makes some tasks one after the other, as a coordinator does, then counts all that there is to
+    /// count about each.
+    pub(super) fn batch(
+        &mut self,
+        subject: &Subject<'_>,
+        seeds: impl Iterator<Item = u64>,
+        draws: u64,
+    ) {
+        let seed = |seed: u64| Hash::derive("lode/1/bench-seed", &seed.to_le_bytes());
+        let seeds: Vec<Hash> = seeds.map(seed).collect();
         let clock = Clock::start();
-        let made = longdoc::generate_counted(&spec, subject.library);
-        self.generating += clock.nanos();
-        let (task, key) = match made {
-            Ok((task, key, tries)) => {
-                self.made += 1;
-                self.tries += u64::from(tries);
-                self.most_tries = self.most_tries.max(u64::from(tries));
-                (task, key)
-            }
-            Err(error) => {
-                self.exhausted += 1;
-                if let GenerateError::Exhausted(exhausted) = &error {
-                    self.tries += u64::from(exhausted.tries);
-                }
-                self.told.extend((self.told.len() < MAX_TOLD).then(|| error.to_string()));
-                return;
-            }
+        let make = |seed: &Hash| {
+            longdoc::generate_counted(&subject.template.spec(seed.0), subject.library)
         };
+        let made: Vec<_> = seeds.iter().map(make).collect();
+        self.generating += clock.nanos();
+        for (seed, made) in seeds.iter().zip(made) {
+            match made {
+                Ok((task, key, tries)) => {
+                    self.made += 1;
+                    self.tries += u64::from(tries);
+                    self.most_tries = self.most_tries.max(u64::from(tries));
+                    self.one(subject, seed, &task, &key, draws);
+                }
+                Err(error) => {
+                    self.exhausted += 1;
+                    if let GenerateError::Exhausted(exhausted) = &error {
+                        self.tries += u64::from(exhausted.tries);
+                    }
+                    self.told.extend((self.told.len() < MAX_TOLD).then(|| error.to_string()));
+                }
+            }
+        }
+    }
+
+    fn one(
+        &mut self,
+        subject: &Subject<'_>,
+        seed: &Hash,
+        task: &Task,
+        key: &AnswerKey,
+        draws: u64,
+    ) {
         self.bytes += task.prompt().len() as u64;
         self.paragraphs += task.paragraphs.len() as u64;
         self.floor_ppb = self.floor_ppb.max(key.guess_floor_ppb);
         let clock = Clock::start();
-        for fault in recheck(subject.words, &task, &key) {
+        for fault in recheck(subject.words, task, key) {
             if let Some(count) = self.violations.get_mut(fault.proof().wrapping_sub(1)) {
                 *count += 1;
             }
@@ -112,13 +132,13 @@ impl Tally {
             }
         }
         self.rechecking += clock.nanos();
-        self.grade(&task, &key);
-        self.cheat(&task, &key);
-        self.guess(&task, &key, u64::from_le_bytes(first_bytes(&seed)), draws);
+        self.grade(task, key);
+        self.cheat(task, key);
+        self.guess(task, key, u64::from_le_bytes(first_bytes(seed)), draws);
         if self.sentences.len() < MAX_SENTENCES {
-            self.sentences.extend(sentences(&task, &key));
+            self.sentences.extend(sentences(task, key));
         }
-        self.count(&task, &key);
+        self.count(task, key);
     }
 
     /// Grades a group of attempts: the witness, a trapped one, and damaged ones.
