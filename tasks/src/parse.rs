@@ -198,6 +198,26 @@ pub struct Claim {
     pub relative: Option<Relative>,
 }
 
+impl Claim {
+    /// The same claim, its sentence so many bytes further on.
+    pub(crate) fn shifted(mut self, by: usize) -> Self {
+        let shift = |range: &mut Range<usize>| *range = range.start + by..range.end + by;
+        let named = |named: &mut Named| match named {
+            Named::Other(range) => shift(range),
+            Named::Roster(_) => {}
+        };
+        named(&mut self.entity);
+        if let Some(relative) = &mut self.relative {
+            named(&mut relative.reference);
+        }
+        match &mut self.value {
+            Said::Number(found) => (found.start, found.end) = (found.start + by, found.end + by),
+            Said::Word(_, range) | Said::Text(range) => shift(range),
+        }
+        self
+    }
+}
+
 /// The second half of a relative sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relative {

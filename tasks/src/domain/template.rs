@@ -193,9 +193,9 @@ pub(crate) fn with_article(word: &str) -> String {
 /// The indefinite article of `word`, by its first sound as far as spelling tells.
 pub(crate) fn article(word: &str) -> &'static str {
     const LONG_U: [&str; 5] = ["uni", "use", "usu", "eu", "one"];
-    let lower = word.to_lowercase();
-    let silent_h = ["hour", "honest", "honour", "heir"].iter().any(|head| lower.starts_with(head));
-    let vowel = lower.starts_with(['a', 'e', 'i', 'o', 'u'])
-        && !LONG_U.iter().any(|head| lower.starts_with(head));
+    let begins =
+        |head: &&str| word.get(..head.len()).is_some_and(|own| own.eq_ignore_ascii_case(head));
+    let silent_h = ["hour", "honest", "honour", "heir"].iter().any(begins);
+    let vowel = ["a", "e", "i", "o", "u"].iter().any(begins) && !LONG_U.iter().any(begins);
     if vowel || silent_h { "an" } else { "a" }
 }

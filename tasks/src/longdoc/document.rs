@@ -19,6 +19,9 @@ pub(super) use candidate::attributed;
 
 use super::{dispute::Drawn, plan::Plan, trap::DraftedTrap, world::World};
 
+/// Room made for a paragraph of several sentences, bytes.
+const PARAGRAPH_BYTES: usize = 256;
+
 /// A paragraph before its place is known.
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
@@ -77,14 +80,21 @@ pub(super) fn alias(name: &str) -> Naming {
 }
 
 pub(super) fn capitalised(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    push_capitalised(&mut out, text);
+    out
+}
+
+fn push_capitalised(out: &mut String, text: &str) {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    out.extend(chars.next().into_iter().flat_map(char::to_uppercase));
+    out.push_str(chars.as_str());
 }
 
 /// Appends `text`, with a capital where it begins a sentence.
 fn push_name(out: &mut String, text: &str) {
     if out.is_empty() || out.ends_with(". ") || out.ends_with(": ") {
-        out.push_str(&capitalised(text));
+        push_capitalised(out, text);
     } else {
         out.push_str(text);
     }

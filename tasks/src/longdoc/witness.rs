@@ -8,6 +8,8 @@
 //! (`weigh.rs`). To know what is left for that, the witness is first written without. Who is caught by a
 //! trap was not careful: such a witness is bare.
 
+mod derived;
+mod step;
 mod weigh;
 
 use std::{collections::BTreeMap, fmt::Write as _};
@@ -16,8 +18,8 @@ use crate::{
     number,
     query::{Cell, Evaluator},
     types::{
-        Answer, AttrId, Check, Constraint, DocParagraph, EntityId, FactRef, Measure, NumberSource,
-        Query, TraceRules, ValueKind,
+        Answer, AttrId, Check, Constraint, DocParagraph, EntityId, FactRef, Measure, Query,
+        TraceRules, ValueKind,
     },
 };
 
@@ -29,6 +31,7 @@ use super::{
     trap::Derived,
     world::World,
 };
+use step::{Argument, Id};
 use weigh::Dispute;
 
 /// Tenths of bytes of a witness for each token of it: SmolLM2's tokenizer makes 23 to 27 of them.
@@ -36,8 +39,6 @@ const TENTHS_OF_BYTES_A_TOKEN: usize = 23;
 /// Tokens that a witness may have beyond what questions and constraints were drafted for.
 const SPARE_TOKENS: usize = 100;
 
-/// Most bytes of a step's id.
-const ID_BYTES: usize = 8;
 /// Bytes that most witnesses take.
 const USUAL_BYTES: usize = 4_096;
 
@@ -159,11 +160,11 @@ struct Trace<'t, 'a> {
     spare: usize,
     text: String,
     /// The step that states each fact.
-    steps: BTreeMap<FactRef, String>,
+    steps: BTreeMap<FactRef, Id>,
     /// The facts of [`Trace::steps`] in the order in which they were stated.
     stated: Vec<FactRef>,
     /// Steps that hold a measure of an entity.
-    measured: Vec<(EntityId, Measure, String)>,
+    measured: Vec<(EntityId, Measure, Id)>,
     /// How many steps there are of each kind, by the letters of [`LETTERS`].
     counts: [u32; 5],
 }
@@ -173,9 +174,9 @@ const LETTERS: [char; 5] = ['e', 'c', 'r', 'f', 'm'];
 
 impl Trace<'_, '_> {
     /// States a fact, after all that it follows from; gives the id of the step that states it.
-    fn fact(&mut self, fact: FactRef) -> Option<String> {
+    fn fact(&mut self, fact: FactRef) -> Option<Id> {
         if let Some(step) = self.steps.get(&fact) {
-            return Some(step.clone());
+            return Some(*step);
         }
         let phrases = Phrases { world: self.world, plain: true };
         let cell = self.reading.table.get(fact);
@@ -195,57 +196,80 @@ impl Trace<'_, '_> {
                 let sentence = phrases.relative_trace(fact, reference, own - other)?;
                 let relative = self.extract(&sentence, paragraph)?;
                 let result = self.world.text(cell, fact.attr);
-                self.compute("resolve", &[base_step, relative], &result)?
+                self.compute(
+                    "resolve",
+                    &[Argument::Step(base_step), Argument::Step(relative)],
+                    &result,
+                )?
             }
         };
-        self.steps.insert(fact, step.clone());
+        self.steps.insert(fact, step);
         self.stated.push(fact);
         Some(step)
     }
 
     /// Writes a line and gives its id.
-    fn line(&mut self, letter: char, body: &[&str]) -> Option<String> {
+    fn line(&mut self, letter: char, body: impl FnOnce(&mut String)) -> Option<Id> {
         let place = LETTERS.iter().position(|known| *known == letter)?;
         let count = self.counts.get_mut(place)?;
         *count += 1;
-        let mut id = String::with_capacity(ID_BYTES);
-        id.push(letter);
-        number::push_plain(&mut id, *count);
-        self.text.push_str(&id);
+        let id = Id { letter, number: *count };
+        id.push(&mut self.text);
         self.text.push_str(": ");
-        body.iter().for_each(|part| self.text.push_str(part));
+        body(&mut self.text);
         self.text.push('\n');
         Some(id)
     }
 
-    fn extract(&mut self, sentence: &str, paragraph: u32) -> Option<String> {
-        if self.rules.citations {
-            self.line('e', &[sentence, " [paragraph_", &paragraph.to_string(), "]"])
-        } else {
-            self.line('e', &[sentence])
+    /// Appends where a line was found, in a format with citations.
+    fn cite(rules: &TraceRules, out: &mut String, paragraph: u32) {
+        if rules.citations {
+            out.push_str(" [paragraph_");
+            number::push_plain(out, paragraph);
+            out.push(']');
         }
     }
 
-    fn compute(&mut self, op: &str, arguments: &[String], result: &str) -> Option<String> {
-        self.line('c', &[op, "(", &arguments.join(", "), ") = ", result])
+    fn extract(&mut self, sentence: &str, paragraph: u32) -> Option<Id> {
+        let rules = self.rules;
+        self.line('e', |out| {
+            out.push_str(sentence);
+            Self::cite(rules, out, paragraph);
+        })
+    }
+
+    fn compute(&mut self, op: &str, arguments: &[Argument], result: &str) -> Option<Id> {
+        self.line('c', |out| {
+            out.push_str(op);
+            out.push('(');
+            for (place, argument) in arguments.iter().enumerate() {
+                out.push_str(if place == 0 { "" } else { ", " });
+                match argument {
+                    Argument::Step(id) => id.push(out),
+                    Argument::Number(n) => out.push_str(&number::grouped(*n)),
+                }
+            }
+            out.push_str(") = ");
+            out.push_str(result);
+        })
     }
 
     /// The step that holds a measure of an entity.
-    fn measure(&mut self, entity: EntityId, measure: &Measure) -> Option<String> {
+    fn measure(&mut self, entity: EntityId, measure: &Measure) -> Option<Id> {
         if let Measure::Attr(attr) = measure {
             return self.fact(FactRef { entity, attr: *attr });
         }
         let known = self.measured.iter().find(|(of, what, _)| *of == entity && what == measure);
         if let Some((_, _, step)) = known {
-            return Some(step.clone());
+            return Some(*step);
         }
         let step = match measure {
             Measure::Attr(_) => return None,
             Measure::Sum(attrs) => self.sum(entity, attrs)?,
             Measure::Diff(first, second) => {
                 let steps = [
-                    self.fact(FactRef { entity, attr: *first })?,
-                    self.fact(FactRef { entity, attr: *second })?,
+                    Argument::Step(self.fact(FactRef { entity, attr: *first })?),
+                    Argument::Step(self.fact(FactRef { entity, attr: *second })?),
                 ];
                 let table = &self.reading.table;
                 let milli = table.number(entity, *first)? - table.number(entity, *second)?;
@@ -253,7 +277,10 @@ impl Trace<'_, '_> {
                 self.compute("sub", &steps, &text)?
             }
             Measure::Ratio { over, under } => {
-                let steps = [self.sum(entity, over)?, self.sum(entity, under)?];
+                let steps = [
+                    Argument::Step(self.sum(entity, over)?),
+                    Argument::Step(self.sum(entity, under)?),
+                ];
                 let total = |attrs: &[AttrId]| -> Option<i64> {
                     attrs.iter().map(|attr| self.reading.table.number(entity, *attr)).sum()
                 };
@@ -262,18 +289,18 @@ impl Trace<'_, '_> {
                 self.compute("ratio", &steps, &number::decimal(milli))?
             }
         };
-        self.measured.push((entity, measure.clone(), step.clone()));
+        self.measured.push((entity, measure.clone(), step));
         Some(step)
     }
 
     /// The step that holds the sum of attributes of an entity.
-    fn sum(&mut self, entity: EntityId, attrs: &[AttrId]) -> Option<String> {
+    fn sum(&mut self, entity: EntityId, attrs: &[AttrId]) -> Option<Id> {
         let mut steps = Vec::with_capacity(attrs.len());
         for attr in attrs {
-            steps.push(self.fact(FactRef { entity, attr: *attr })?);
+            steps.push(Argument::Step(self.fact(FactRef { entity, attr: *attr })?));
         }
-        if let [one] = steps.as_slice() {
-            return Some(one.clone());
+        if let [Argument::Step(one)] = steps.as_slice() {
+            return Some(*one);
         }
         let numbers = attrs.iter().map(|attr| self.reading.table.number(entity, *attr));
         let milli: i64 = numbers.sum::<Option<i64>>()?;
@@ -297,7 +324,7 @@ impl Trace<'_, '_> {
                 let attr = filters.first().and_then(weigh::tested)?;
                 let mut steps = Vec::new();
                 for entity in evaluator.filtered(filters).ok()? {
-                    steps.push(self.fact(FactRef { entity, attr })?);
+                    steps.push(Argument::Step(self.fact(FactRef { entity, attr })?));
                 }
                 self.compute("count", &steps, &text)?;
             }
@@ -332,100 +359,8 @@ impl Trace<'_, '_> {
         Some(())
     }
 
-    fn all(&mut self, entity: EntityId, measure: &Measure) -> Option<Vec<String>> {
-        measure.attrs().into_iter().map(|attr| self.fact(FactRef { entity, attr })).collect()
-    }
-
-    /// The computation behind a constraint's number, where there is one.
-    fn derived(
-        &mut self,
-        constraint: &Constraint,
-        questions: &[Drafted],
-        answers: &[Answer],
-        evaluator: &Evaluator<'_>,
-    ) -> Option<()> {
-        match constraint {
-            Constraint::NextPrime { source, modulus, plus } => {
-                let (step, n) =
-                    self.reduced(source, *modulus, *plus, questions, answers, evaluator)?;
-                self.compute("next_prime", &[step], &number::grouped(number::next_prime(n)))?;
-            }
-            Constraint::Modular { source, modulus, plus }
-            | Constraint::Json { source, modulus, plus, .. } => {
-                self.reduced(source, *modulus, *plus, questions, answers, evaluator)?;
-            }
-            Constraint::Equation { a, b, modulus, plus } => {
-                let (left, m) = self.reduced(a, *modulus, *plus, questions, answers, evaluator)?;
-                let (right, n) = self.reduced(b, *modulus, *plus, questions, answers, evaluator)?;
-                self.compute("add", &[left, right], &number::grouped(m + n))?;
-            }
-            _ => {}
-        }
-        Some(())
-    }
-
-    /// `(n mod modulus) + plus`: the last step and its result.
-    fn reduced(
-        &mut self,
-        source: &NumberSource,
-        modulus: i64,
-        plus: i64,
-        questions: &[Drafted],
-        answers: &[Answer],
-        evaluator: &Evaluator<'_>,
-    ) -> Option<(String, i64)> {
-        let n = constrain::source_number(source, answers, &self.reading.table)?;
-        let answer = |question: u16| answers.get(usize::from(question).checked_sub(1)?);
-        let mut step = match (source.attr, answer(source.question)?) {
-            (Some(attr), Answer::Entity(entity)) => self.fact(FactRef { entity: *entity, attr })?,
-            (_, Answer::Integer(own)) => {
-                let question = questions.get(usize::from(source.question) - 1)?;
-                self.numeric(&question.query, *own, evaluator)?
-            }
-            _ => return None,
-        };
-        let second = match &source.and {
-            Some(term) => match answer(term.question)? {
-                Answer::Entity(entity) => {
-                    let fact = FactRef { entity: *entity, attr: term.attr };
-                    let value = self.reading.table.number(fact.entity, fact.attr)? / 1000;
-                    Some((self.fact(fact)?, value))
-                }
-                _ => return None,
-            },
-            None => None,
-        };
-        let product = n - second.as_ref().map_or(0, |(_, value)| *value);
-        if source.times != 1 {
-            let times = number::grouped(source.times);
-            step = self.compute("mul", &[step, times], &number::grouped(product))?;
-        }
-        if let Some((other, _)) = second {
-            step = self.compute("add", &[step, other], &number::grouped(n))?;
-        }
-        let rest = n.rem_euclid(modulus);
-        let modulus = number::grouped(modulus);
-        let step = self.compute("mod", &[step, modulus], &number::grouped(rest))?;
-        let sum = number::grouped(rest + plus);
-        let step = self.compute("add", &[step, number::grouped(plus)], &sum)?;
-        Some((step, rest + plus))
-    }
-
-    /// The step that holds a numeric answer: the fact itself where it is one, else the last
-    /// computation with that result, else the number as a literal.
-    fn numeric(&mut self, query: &Query, n: i64, evaluator: &Evaluator<'_>) -> Option<String> {
-        if let Query::Number { of, measure: Measure::Attr(attr) } = query {
-            let entity = evaluator.entity(of).ok()?;
-            return self.fact(FactRef { entity, attr: *attr });
-        }
-        let result = format!(" = {}", number::grouped(n));
-        let found = self
-            .text
-            .lines()
-            .rev()
-            .find(|line| line.starts_with('c') && line.ends_with(&result))
-            .and_then(|line| line.split(':').next())
-            .map(str::to_owned);
-        Some(found.unwrap_or_else(|| number::grouped(n)))
+    fn all(&mut self, entity: EntityId, measure: &Measure) -> Option<Vec<Argument>> {
+        let mut step = |attr| self.fact(FactRef { entity, attr }).map(Argument::Step);
+        measure.attrs().into_iter().map(&mut step).collect()
     }
 }

@@ -389,26 +389,6 @@ fn claim(template: &Template, filled: Filled) -> Option<Claim> {
     })
 }
 
-impl Claim {
-    /// The same claim, its sentence so many bytes further on.
-    fn shifted(mut self, by: usize) -> Self {
-        let shift = |range: &mut Range<usize>| *range = range.start + by..range.end + by;
-        let named = |named: &mut Named| match named {
-            Named::Other(range) => shift(range),
-            Named::Roster(_) => {}
-        };
-        named(&mut self.entity);
-        if let Some(relative) = &mut self.relative {
-            named(&mut relative.reference);
-        }
-        match &mut self.value {
-            Said::Number(found) => (found.start, found.end) = (found.start + by, found.end + by),
-            Said::Word(_, range) | Said::Text(range) => shift(range),
-        }
-        self
-    }
-}
-
 /// Splits a sentence at its slots; `None` where a slot is missing, doubled or unknown to the form.
 fn pieces<'t>(text: &'t str, form: Form, out: &mut Vec<Piece<'t>>) -> Option<()> {
     let mut seen = [false; 3];

@@ -19,6 +19,9 @@ pub(crate) const ORDINALS: [&str; 5] = ["first", "second", "third", "fourth", "f
 /// What a filter that keeps nothing gives.
 pub(crate) const NONE: &str = "none";
 
+/// Steps that most traces have.
+const USUAL_STEPS: usize = 64;
+
 pub(super) fn read(
     task: &Task,
     sentences: &Sentences<'_>,
@@ -26,8 +29,8 @@ pub(super) fn read(
     trace: &Range<usize>,
 ) -> Result<(Vec<Step>, Vec<Argument>), (usize, ParseFault)> {
     let most = usize::from(task.trace.max_steps).min(MAX_TRACE_STEPS);
-    let mut reader = Reader { sentences, text, arguments: Vec::new() };
-    let mut steps = Vec::new();
+    let mut reader = Reader { sentences, text, arguments: Vec::with_capacity(USUAL_STEPS) };
+    let mut steps = Vec::with_capacity(USUAL_STEPS.min(most));
     for line in lines(text, trace.clone()) {
         let range = trimmed(line.start, line.text);
         if range.is_empty() {

@@ -1,7 +1,7 @@
 //! Paragraphs about undisputed facts: one sentence, a group of them, differences, tables, rounded
 //! figures.
 
-use super::{Draft, capitalised, push_name, section::Writer};
+use super::{Draft, PARAGRAPH_BYTES, capitalised, push_name, section::Writer};
 use crate::{
     domain::{Slot, with_article},
     draw::Draw,
@@ -103,7 +103,8 @@ impl Writer<'_, '_> {
 
     /// Facts that share no wording, a sentence each.
     pub(super) fn apart(&self, facts: &[FactRef], draw: &mut Draw) -> Option<Draft> {
-        let mut all = Draft { text: String::new(), statements: Vec::new() };
+        let text = String::with_capacity(PARAGRAPH_BYTES);
+        let mut all = Draft { text, statements: Vec::with_capacity(facts.len()) };
         for fact in facts {
             let named = self.mention(fact.entity, draw);
             let draft = self.plain(*fact, Standing::Plain, named, draw)?;
@@ -160,7 +161,7 @@ impl Writer<'_, '_> {
     ) -> Option<Draft> {
         let named = self.mention(entity, draw);
         let name = named.as_ref().map_or(self.world.name(entity), |naming| &naming.text);
-        let mut text = String::new();
+        let mut text = String::with_capacity(PARAGRAPH_BYTES);
         let mut statements = Vec::with_capacity(attrs.len());
         for at in draw.sample(attrs.len(), attrs.len()) {
             let attr = *attrs.get(at)?;

@@ -3,7 +3,7 @@
 //!
 //! Each is written as a whole or not at all, as long as there are bytes to spare.
 
-use super::{Source, Trace};
+use super::{Argument, Id, Source, Trace, step::push_ids};
 use crate::{
     grade::measured,
     grammar::MAX_GRAMMAR_STEPS,
@@ -84,6 +84,13 @@ pub(super) fn tested(filter: &Filter) -> Option<AttrId> {
     }
 }
 
+/// Words with the id of a step behind them.
+fn after(words: &str, step: Id) -> String {
+    let mut text = format!("{words} ");
+    step.push(&mut text);
+    text
+}
+
 /// Where a trace stood before something that may be taken back.
 struct Mark {
     text: usize,
@@ -129,13 +136,13 @@ impl Trace<'_, '_> {
         self.optional(|trace| {
             let phrases = Phrases { world: trace.world, plain: true };
             let step = trace.extract(&phrases.trace(fact, wrong), paragraph)?;
-            if trace.rules.citations {
-                let rule = rule.to_string();
-                trace.line('r', &[&step, " is superseded [paragraph_", &rule, "]"])?;
-            } else {
-                trace.line('r', &[&step, " is superseded"])?;
-            }
-            Some(())
+            let rules = trace.rules;
+            let line = trace.line('r', |out| {
+                step.push(out);
+                out.push_str(" is superseded");
+                Trace::cite(rules, out, rule);
+            });
+            line.map(drop)
         });
     }
 
@@ -160,7 +167,7 @@ impl Trace<'_, '_> {
                             let fact = |entity: &EntityId| FactRef { entity: *entity, attr: *attr };
                             let steps = kept
                                 .iter()
-                                .map(|entity| trace.fact(fact(entity)))
+                                .map(|entity| trace.fact(fact(entity)).map(Argument::Step))
                                 .collect::<Option<Vec<_>>>()?;
                             let count = steps.len().to_string();
                             trace.compute("count", &steps, &count).map(drop)
@@ -269,7 +276,7 @@ impl Trace<'_, '_> {
         for entity in among {
             let step = self.measure(*entity, measure)?;
             if *entity == winner {
-                found = Some(step.clone());
+                found = Some(step);
             }
             steps.push(step);
         }
@@ -282,7 +289,7 @@ impl Trace<'_, '_> {
             at => format!("{} {end}", ORDINALS.get(at)?),
         };
         let found = found?;
-        self.line('m', &["compare(", &steps.join(", "), "; ", &place, ") = ", &found])?;
+        self.compared(&steps, &place, found)?;
         Some(())
     }
 
@@ -303,13 +310,25 @@ impl Trace<'_, '_> {
             let distance = own.abs_diff(measured(&self.reading.table, entity, measure)?.0);
             let cell = Cell::Number(i64::try_from(distance).ok()?);
             let text = self.distance(cell, measure)?;
-            let step = self.compute("abs_diff", &[step, target.clone()], &text)?;
-            found = found.or((entity == winner).then(|| step.clone()));
+            let arguments = [Argument::Step(step), Argument::Step(target)];
+            let step = self.compute("abs_diff", &arguments, &text)?;
+            found = found.or((entity == winner).then_some(step));
             steps.push(step);
         }
         let found = found?;
-        self.line('m', &["compare(", &steps.join(", "), "; lowest) = ", &found])?;
+        self.compared(&steps, "lowest", found)?;
         Some(())
+    }
+
+    fn compared(&mut self, steps: &[Id], place: &str, found: Id) -> Option<Id> {
+        self.line('m', |out| {
+            out.push_str("compare(");
+            push_ids(out, steps);
+            out.push_str("; ");
+            out.push_str(place);
+            out.push_str(") = ");
+            found.push(out);
+        })
     }
 
     /// A distance as a number: years differ by no year.
@@ -357,15 +376,15 @@ impl Trace<'_, '_> {
                 format!("{} {}", words(op), self.world.text(Cell::Number(*milli), attr))
             }
             Filter::Versus { op, other, .. } => {
-                format!("{} {}", words(op), self.measure(*kept.first()?, other)?)
+                after(words(op), self.measure(*kept.first()?, other)?)
             }
             Filter::SameAs { attr, of } => {
                 let entity = evaluator.entity(of).ok()?;
-                format!("same as {}", self.fact(FactRef { entity, attr: *attr })?)
+                after("same as", self.fact(FactRef { entity, attr: *attr })?)
             }
             Filter::Relative { measure, op, of } => {
                 let entity = evaluator.entity(of).ok()?;
-                format!("{} {}", words(op), self.measure(entity, measure)?)
+                after(words(op), self.measure(entity, measure)?)
             }
         };
         let mut passed = Vec::with_capacity(kept.len());
@@ -378,13 +397,19 @@ impl Trace<'_, '_> {
         if among.len() > usize::from(MAX_GRAMMAR_STEPS) {
             return None;
         }
-        let (among, passed) = (among.join(", "), passed.join(", "));
-        self.line('f', &["filter(", &among, "; ", &condition, ") = ", &passed])?;
-        Some(())
+        let line = self.line('f', |out| {
+            out.push_str("filter(");
+            push_ids(out, &among);
+            out.push_str("; ");
+            out.push_str(&condition);
+            out.push_str(") = ");
+            push_ids(out, &passed);
+        });
+        line.map(drop)
     }
 
     /// The step by which a filter judges an entity.
-    fn shown(&mut self, entity: EntityId, filter: &Filter) -> Option<String> {
+    fn shown(&mut self, entity: EntityId, filter: &Filter) -> Option<Id> {
         match filter {
             Filter::Is { attr, .. } | Filter::IsNot { attr, .. } | Filter::SameAs { attr, .. } => {
                 self.fact(FactRef { entity, attr: *attr })
@@ -396,7 +421,7 @@ impl Trace<'_, '_> {
     }
 
     /// The step of an entity that is stated already and does not pass.
-    fn rejected(&self, filter: &Filter, evaluator: &Evaluator<'_>) -> Option<String> {
+    fn rejected(&self, filter: &Filter, evaluator: &Evaluator<'_>) -> Option<Id> {
         let attr = match filter {
             Filter::Is { attr, .. } => *attr,
             Filter::Bound { measure: Measure::Attr(attr), .. } => *attr,
@@ -406,6 +431,6 @@ impl Trace<'_, '_> {
         self.world
             .entities()
             .filter(|entity| !passing.contains(entity))
-            .find_map(|entity| self.steps.get(&FactRef { entity, attr }).cloned())
+            .find_map(|entity| self.steps.get(&FactRef { entity, attr }).copied())
     }
 }
