@@ -107,88 +107,46 @@ fn open(word: &[u8]) -> &[u8] {
 }
 
 /// Whether no text may have the byte.
-const fn never(byte: u8) -> bool {
+fn never(byte: u8) -> bool {
     matches!(byte, b'{' | b'}' | b'<' | b'>' | b'\n' | b'\t')
 }
 
-/// Finds the first fault.
+/// Finds the first fault, byte by byte: only a text that has one comes here.
 fn search(text: &str) -> Result<(), Fault> {
     let bytes = text.as_bytes();
-    let (mut at, mut word) = (0, 0);
+    let (mut before, mut word, mut run) = (0_u8, 0, 0);
     let mut previous: &[u8] = &[];
-    loop {
-        let notable = |byte: &u8| CLASSES[usize::from(*byte)] != Class::Plain;
-        let Some(skipped) = bytes[at..].iter().position(notable) else { break };
-        at += skipped;
-        let byte = bytes[at];
-        match CLASSES[usize::from(byte)] {
-            Class::Plain => {}
-            Class::Digit => {
-                let run = bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-                digits(text, at, at + run)?;
-                at += run;
-                continue;
+    for (at, &byte) in bytes.iter().enumerate() {
+        if before.is_ascii_digit() && !byte.is_ascii_digit() {
+            digits(text, run, at)?;
+        } else if byte.is_ascii_digit() && !before.is_ascii_digit() {
+            run = at;
+        }
+        match (before, byte) {
+            (b' ', b' ' | b'.' | b',' | b';' | b'?') | (b'(', b')') | (b',', b',' | b'.') => {
+                return Err(Fault::EmptySlot(near(text, at - 1)));
             }
-            Class::Space => {
-                if at > 0 && bytes[at - 1] == b' ' {
-                    return Err(Fault::EmptySlot(near(text, at - 1)));
-                }
+            (b'[', b']') => return Err(Fault::Placeholder(near(text, at))),
+            (_, byte) if never(byte) => return Err(Fault::Placeholder(near(text, at))),
+            (_, b'N' | b'n')
+                if bytes[at..].starts_with(b"None") || bytes[at..].starts_with(b"null") =>
+            {
+                return Err(Fault::Placeholder(near(text, at)));
+            }
+            (_, b' ') => {
                 beside(previous, bare(&bytes[word..at]))?;
                 previous = open(&bytes[word..at]);
                 word = at + 1;
             }
-            Class::Mark => {
-                let before = at.checked_sub(1).map_or(0, |at| bytes[at]);
-                match (before, byte) {
-                    (b' ', b'.' | b',' | b';' | b'?') | (b'(', b')') | (b',', b',' | b'.') => {
-                        return Err(Fault::EmptySlot(near(text, at - 1)));
-                    }
-                    (b'[', b']') => return Err(Fault::Placeholder(near(text, at))),
-                    _ => {}
-                }
-            }
-            Class::N => {
-                let rest = &bytes[at..];
-                if rest.starts_with(b"None") || rest.starts_with(b"null") {
-                    return Err(Fault::Placeholder(near(text, at)));
-                }
-            }
-            Class::Never => return Err(Fault::Placeholder(near(text, at))),
+            _ => {}
         }
-        at += 1;
+        before = byte;
+    }
+    if before.is_ascii_digit() {
+        digits(text, run, bytes.len())?;
     }
     beside(previous, bare(&bytes[word..]))
 }
-
-/// What there is to look at in a byte.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Plain,
-    Digit,
-    Space,
-    /// Punctuation that may close an empty slot.
-    Mark,
-    /// May begin a word that stands for nothing.
-    N,
-    Never,
-}
-
-const CLASSES: [Class; 256] = {
-    let mut classes = [Class::Plain; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        classes[byte] = match byte as u8 {
-            b'0'..=b'9' => Class::Digit,
-            b' ' => Class::Space,
-            b'.' | b',' | b';' | b'?' | b')' | b']' => Class::Mark,
-            b'N' | b'n' => Class::N,
-            byte if never(byte) => Class::Never,
-            _ => Class::Plain,
-        };
-        byte += 1;
-    }
-    classes
-};
 
 /// Whether a byte belongs to a word; letters beyond ASCII do.
 fn in_word(byte: u8) -> bool {

@@ -78,14 +78,14 @@ pub(super) fn starts_with(text: &str, term: &str) -> bool {
     wanted.peek().is_some() && wanted.all(|want| stream.next().is_some_and(|t| same(t, want)))
 }
 
-pub(super) fn same(a: &str, b: &str) -> bool {
+fn same(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b)
         || (!a.is_ascii()
             && a.chars().flat_map(char::to_lowercase).eq(b.chars().flat_map(char::to_lowercase)))
 }
 
 /// Runs of letters and digits with their byte offsets.
-pub(super) fn tokens(text: &str) -> impl Iterator<Item = (usize, &str)> + Clone {
+fn tokens(text: &str) -> impl Iterator<Item = (usize, &str)> + Clone {
     let mut rest = 0;
     std::iter::from_fn(move || {
         let start = run(text, rest, false);

@@ -122,22 +122,6 @@ impl Derived {
     }
 }
 
-/// Where a caught reader differs from the truth.
-pub(super) fn consequences(truth: &Derived, caught: &Derived) -> Vec<Consequence> {
-    let mut found = Vec::new();
-    for (number, (right, wrong)) in (1..).zip(truth.answers.iter().zip(&caught.answers)) {
-        if right != wrong {
-            found.push(Consequence::Answer { question: number, answer: wrong.clone() });
-        }
-    }
-    for (number, (right, wrong)) in (1..).zip(truth.checks.iter().zip(&caught.checks)) {
-        if right != wrong {
-            found.push(Consequence::Check { constraint: number, check: wrong.clone() });
-        }
-    }
-    found
-}
-
 pub(super) struct Traps<'w, 'a> {
     pub(super) world: &'w World<'a>,
     pub(super) plan: &'w Plan,
@@ -204,8 +188,14 @@ impl Traps<'_, '_> {
         if negative {
             return None;
         }
-        let caught = derive(self.world, self.questions, self.constraints, &table)?;
-        let consequences = consequences(self.truth, &caught);
+        let consequences = changes(
+            self.world,
+            self.questions,
+            self.constraints,
+            &table,
+            (fact.attr, self.truth),
+            role == TrapRole::Bait,
+        )?;
         (consequences.is_empty() == (role == TrapRole::Bait)).then_some(DraftedTrap {
             kind,
             role,

@@ -16,9 +16,9 @@ use lode_tasks::{ENGINE_VERSION, family::Library, longdoc, recheck::Wordings};
 use crate::{Outcome, args::BenchTasks, term};
 use measure::{Subject, Tally};
 
-/// Most threads that are started.
 /// Tasks made in a row before they are looked at.
 const BATCH: usize = 64;
+/// Most threads that are started.
 const MAX_THREADS: usize = 256;
 
 /// One profile in one domain.

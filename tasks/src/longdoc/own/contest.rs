@@ -15,7 +15,7 @@ use crate::{
         constrain,
         plan::Plan,
         question::Drafted,
-        trap::{Derived, DraftedTrap, consequences, derive},
+        trap::{Derived, DraftedTrap, changes, derive},
         words as shared,
         world::World,
     },
@@ -326,8 +326,8 @@ pub(super) fn traps(
         let planted = contest.planted.map(|cell| (TrapKind::PlantedInstruction, cell));
         for (kind, wrong) in wrong.filter(|(_, cell)| *cell != right).chain(planted) {
             let table = world.misread(contest.fact, wrong);
-            let caught = derive(world, questions, constraints, &table)?;
-            let consequences = consequences(truth, &caught);
+            let (at, bait) = ((contest.fact.attr, truth), contest.role == TrapRole::Bait);
+            let consequences = changes(world, questions, constraints, &table, at, bait)?;
             if consequences.is_empty() != (contest.role == TrapRole::Bait) {
                 return None;
             }
