@@ -31,7 +31,7 @@ pub(crate) enum Outcome {
     No,
 }
 
-/// Making a task allocates some 5,000 times; with the system's allocator it takes a sixth longer
+/// Making a task allocates some 2,900 times; with the system's allocator it takes a sixth longer
 /// (docs/decisions/0011-speed-of-the-task-engine.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

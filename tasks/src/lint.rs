@@ -1,5 +1,7 @@
 //! The language lint: what no rendered text may contain.
 
+use memchr::memchr;
+
 /// A fault in a text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -26,6 +28,9 @@ pub enum Fault {
 /// Years as documents may have them.
 const YEARS: std::ops::RangeInclusive<u32> = 1800..=2099;
 
+/// So many digits in a row are a year or want separators.
+const LONG: usize = 4;
+
 /// Checks one paragraph, question or constraint.
 ///
 /// # Errors
@@ -43,7 +48,6 @@ pub fn lint(text: &str) -> Result<(), Fault> {
 fn clean(text: &str) -> bool {
     let bytes = text.as_bytes();
     let mut bad = bytes.first().is_some_and(|byte| never(*byte));
-    let mut long = false;
     for (a, b) in bytes.iter().zip(bytes.get(1..).unwrap_or_default()) {
         let slot = (*a == b' ') & matches!(*b, b' ' | b'.' | b',' | b';' | b'?');
         let list = (*a == b',') & matches!(*b, b',' | b'.');
@@ -52,34 +56,74 @@ fn clean(text: &str) -> bool {
     }
     let from = |at: usize| bytes.get(at..).unwrap_or_default();
     let (near, far) = (bytes.iter().zip(from(1)), from(2).iter().zip(from(3)));
+    let mut long = false;
     for ((a, b), (c, d)) in near.zip(far) {
         long |= a.is_ascii_digit() & b.is_ascii_digit() & c.is_ascii_digit() & d.is_ascii_digit();
+        bad |= (*a == b'N') & (*b == b'o') & (*c == b'n') & (*d == b'e');
+        bad |= (*a == b'n') & (*b == b'u') & (*c == b'l') & (*d == b'l');
     }
-    if bad || text.contains("None") || text.contains("null") {
-        return false;
-    }
-    let mut rest = if long { bytes } else { &[] };
-    while let Some(skipped) = rest.iter().position(u8::is_ascii_digit) {
-        let start = bytes.len() - rest.len() + skipped;
-        let run = rest[skipped..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if digits(text, start, start + run).is_err() {
-            return false;
+    !bad && (!long || numbers(text)) && words(bytes)
+}
+
+/// Whether every run of digits is well written. A long one holds one byte in [`LONG`]: the others
+/// need no look.
+fn numbers(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut at = LONG - 1;
+    while let Some(byte) = bytes.get(at) {
+        if byte.is_ascii_digit() {
+            let run = |bytes: &mut dyn Iterator<Item = &u8>| {
+                bytes.take_while(|byte| byte.is_ascii_digit()).count()
+            };
+            let start = at - run(&mut bytes[..at].iter().rev());
+            let end = at + run(&mut bytes[at..].iter());
+            if digits(text, start, end).is_err() {
+                return false;
+            }
+            at = end;
         }
-        rest = &rest[skipped + run..];
-    }
-    let initial = |byte: Option<&u8>| byte.map_or(0, |byte| INITIALS[usize::from(*byte)]);
-    let (mut before, mut word) = (0, 0);
-    while let Some(rest) = bytes.get(word..) {
-        let end = word + rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
-        if word > 0
-            && clash(initial(bytes.get(before)), initial(rest.first()))
-            && beside(open(&bytes[before..word - 1]), bare(&bytes[word..end])).is_err()
-        {
-            return false;
-        }
-        (before, word) = (word, end + 1);
+        at += LONG;
     }
     true
+}
+
+/// Whether no word clashes with the one before it.
+fn words(bytes: &[u8]) -> bool {
+    let initial = |at: usize| bytes.get(at).map_or(0, |byte| INITIALS[usize::from(*byte)]);
+    let (mut before, mut first) = (0, initial(0));
+    for (base, block) in (0..).step_by(BLOCK).zip(bytes.chunks(BLOCK)) {
+        let mut found = spaces(block);
+        while found != 0 {
+            let space = base + found.trailing_zeros() as usize;
+            let second = initial(space + 1);
+            if clash(first, second) && !fits(bytes, before, space) {
+                return false;
+            }
+            (before, first) = (space + 1, second);
+            found &= found - 1;
+        }
+    }
+    true
+}
+
+/// Whether the words on both sides of a space may stand side by side.
+fn fits(bytes: &[u8], before: usize, space: usize) -> bool {
+    let rest = bytes.get(space + 1..).unwrap_or_default();
+    let end = memchr(b' ', rest).unwrap_or(rest.len());
+    beside(open(&bytes[before..space]), bare(&rest[..end])).is_ok()
+}
+
+/// Bytes that [`spaces`] looks at.
+const BLOCK: usize = 32;
+
+/// One bit for each byte of a block that is a space: words are so short that a search for each of
+/// them takes longer.
+fn spaces(block: &[u8]) -> u32 {
+    let bit = |at: usize, byte: &u8| u32::from(*byte == b' ') << at;
+    match block.first_chunk::<BLOCK>() {
+        Some(block) => (0..).zip(block).fold(0, |found, (at, byte)| found | bit(at, byte)),
+        None => (0..).zip(block).fold(0, |found, (at, byte)| found | bit(at, byte)),
+    }
 }
 
 /// Whether [`beside`] has anything to look at in two words with these [`INITIALS`]: few begin alike,
@@ -213,7 +257,7 @@ fn is_number(word: &[u8]) -> bool {
 
 /// Checks the digits at `start..end`.
 fn digits(text: &str, start: usize, end: usize) -> Result<(), Fault> {
-    if end - start <= 3 || start > 0 && text.as_bytes()[start - 1] == b'.' {
+    if end - start < LONG || start > 0 && text.as_bytes()[start - 1] == b'.' {
         return Ok(());
     }
     let year = text.get(start..end).and_then(|digits| digits.parse().ok());

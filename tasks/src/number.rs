@@ -26,7 +26,8 @@ pub(crate) fn push_plain(text: &mut String, n: u32) {
     }
 }
 
-fn push_grouped(text: &mut String, n: i64) {
+/// Appends `n` with commas.
+pub(crate) fn push_grouped(text: &mut String, n: i64) {
     if n < 0 {
         text.push('-');
     }
@@ -47,25 +48,30 @@ fn push_grouped(text: &mut String, n: i64) {
             break;
         }
     }
-    text.extend(digits[at..].iter().map(|byte| char::from(*byte)));
+    text.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
 }
 
 /// Thousandths as a decimal with as many digits as needed, at least one: 4,500 is `4.5`.
 #[must_use]
 pub fn decimal(milli: i64) -> String {
-    let magnitude = milli.unsigned_abs();
     let mut text = String::with_capacity(MAX_GROUPED_BYTES);
+    push_decimal(&mut text, milli);
+    text
+}
+
+/// Appends what [`decimal`] gives.
+pub(crate) fn push_decimal(text: &mut String, milli: i64) {
+    let magnitude = milli.unsigned_abs();
     if milli < 0 {
         text.push('-');
     }
-    push_grouped(&mut text, i64::try_from(magnitude / 1000).unwrap_or(i64::MAX));
+    push_grouped(text, i64::try_from(magnitude / 1000).unwrap_or(i64::MAX));
     text.push('.');
     let fraction = magnitude % 1000;
     let digits = [fraction / 100, fraction / 10 % 10, fraction % 10];
     let written = 1 + digits.iter().skip(1).rposition(|digit| *digit != 0).map_or(0, |at| at + 1);
     let digit = |digit: &u64| char::from(b'0' + u8::try_from(*digit).unwrap_or(0));
     text.extend(digits.iter().take(written).map(digit));
-    text
 }
 
 /// A number found in a text.
@@ -239,13 +245,19 @@ pub fn next_prime(n: i64) -> i64 {
 }
 
 fn is_prime(n: i64) -> bool {
-    if n < 4 {
-        return n >= 2;
-    }
-    if n % 2 == 0 {
+    if n < 2 {
         return false;
     }
-    let mut divisor = 3;
+    for divisor in SMALL_PRIMES.iter().copied().map(i64::from) {
+        if divisor * divisor > n {
+            return true;
+        }
+        work::count();
+        if remainder(n, divisor) == 0 {
+            return false;
+        }
+    }
+    let mut divisor = SMALL_PRIMES_BELOW + 1;
     while divisor <= n / divisor {
         work::count();
         if n % divisor == 0 {
@@ -255,6 +267,35 @@ fn is_prime(n: i64) -> bool {
     }
     true
 }
+
+/// Of positive numbers; what fits in 32 bits divides twice as fast.
+fn remainder(n: i64, divisor: i64) -> i64 {
+    match (u32::try_from(n), u32::try_from(divisor)) {
+        (Ok(n), Ok(divisor)) => i64::from(n % divisor),
+        _ => n % divisor,
+    }
+}
+
+/// Even, so that the next number is odd.
+const SMALL_PRIMES_BELOW: i64 = 1_000;
+
+const SMALL_PRIMES: [u16; 168] = {
+    let mut primes = [0; 168];
+    let (mut found, mut candidate) = (0, 2);
+    while found < primes.len() {
+        let mut at = 0;
+        while at < found && candidate % primes[at] != 0 {
+            at += 1;
+        }
+        if at == found {
+            primes[found] = candidate;
+            found += 1;
+        }
+        candidate += 1;
+    }
+    assert!(primes[167] < SMALL_PRIMES_BELOW as u16);
+    primes
+};
 
 #[cfg(test)]
 mod tests {
@@ -418,8 +459,11 @@ mod tests {
             [-5, 1, 2, 3, 4, 8, 25, 48, 49].map(next_prime),
             [2, 2, 2, 3, 5, 11, 29, 53, 53]
         );
-        let prime = |n: i64| (2..n).all(|divisor| n % divisor != 0);
-        for n in 2..400 {
+        let prime = |n: i64| (2..).take_while(|d| d * d <= n).all(|divisor| n % divisor != 0);
+        // The squares of the last small prime and of the first that is none of them, and 32 bits.
+        let around = |n: i64| n - 30..n + 30;
+        let beyond = [997 * 997, 1_009 * 1_009, i64::from(u32::MAX)].into_iter().flat_map(around);
+        for n in (2..400).chain(beyond) {
             assert_eq!(next_prime(n), (n..).find(|n| prime(*n)).expect("there is one"), "{n}");
         }
     }

@@ -4,14 +4,18 @@
 //! believes: evaluation is the same. It is exact (ratios are compared by cross-multiplication in
 //! 128 bits) and undefined rather than arbitrary wherever a tie would decide.
 
+mod front;
+mod measure;
 mod table;
 
 use std::cmp::Ordering;
 
 use crate::types::{
-    Answer, AttrId, AttributeSchema, CompareOp, EntityId, FactRef, Filter, Measure, Order, Query,
-    Selector, ValueKind,
+    Answer, AttrId, AttributeSchema, CompareOp, EntityId, Filter, Measure, Order, Query, Selector,
+    ValueKind,
 };
+use front::Front;
+use measure::{Quotient, category, number, quotient, whole};
 pub use table::{Cell, Table, cell_of, value_of};
 
 /// Deepest nesting of selectors that is evaluated.
@@ -47,23 +51,6 @@ pub struct Evaluator<'a> {
     pub attributes: &'a [AttributeSchema],
 }
 
-/// A measured number: thousandths over a positive whole.
-#[derive(Debug, Clone, Copy)]
-struct Quotient {
-    over: i64,
-    under: i64,
-}
-
-impl Quotient {
-    fn cmp(self, other: Self) -> Ordering {
-        if self.under == other.under {
-            return self.over.cmp(&other.over);
-        }
-        (i128::from(self.over) * i128::from(other.under))
-            .cmp(&(i128::from(other.over) * i128::from(self.under)))
-    }
-}
-
 impl Evaluator<'_> {
     /// The answer to a query.
     ///
@@ -82,7 +69,7 @@ impl Evaluator<'_> {
             }
             Query::Count(filters) => {
                 let mut count = 0;
-                self.each(filters, 0, |_| {
+                self.each(filters, 0, |_, _| {
                     count += 1;
                     Ok(())
                 })?;
@@ -90,9 +77,9 @@ impl Evaluator<'_> {
             }
             Query::Total { filters, measure } => {
                 let (mut total, mut any) = (0_i64, false);
-                self.each(filters, 0, |entity| {
+                self.each(filters, 0, |_, row| {
                     any = true;
-                    let part = self.whole(entity, measure)?;
+                    let part = whole(row, measure)?;
                     total = total.checked_add(part).ok_or(Undefined::Malformed)?;
                     Ok(())
                 })?;
@@ -112,7 +99,7 @@ impl Evaluator<'_> {
             Query::Compare { a, b, measure, order } => {
                 let (a, b) = self.two(a, b)?;
                 let (left, right) = (self.measure(a, measure)?, self.measure(b, measure)?);
-                match (left.cmp(right), order) {
+                match (left.cmp(&right), order) {
                     (Ordering::Equal, _) => Err(Undefined::Tie),
                     (Ordering::Greater, Order::Highest) | (Ordering::Less, Order::Lowest) => {
                         Ok(Answer::Entity(a))
@@ -137,7 +124,7 @@ impl Evaluator<'_> {
     /// Where a fact is missing or a hop is undefined.
     pub fn filtered(&self, filters: &[Filter]) -> Result<Vec<EntityId>, Undefined> {
         let mut found = Vec::new();
-        self.each(filters, 0, |entity| {
+        self.each(filters, 0, |entity, _| {
             found.push(entity);
             Ok(())
         })?;
@@ -150,7 +137,7 @@ impl Evaluator<'_> {
     /// Where a fact is missing or a hop is undefined.
     pub fn count(&self, filters: &[Filter]) -> Result<usize, Undefined> {
         let mut count = 0;
-        self.each(filters, 0, |_| {
+        self.each(filters, 0, |_, _| {
             count += 1;
             Ok(())
         })?;
@@ -172,7 +159,7 @@ impl Evaluator<'_> {
             Selector::Named(_) => Err(Undefined::Malformed),
             Selector::Only(filters) => {
                 let (mut found, mut several) = (None, false);
-                self.each(filters, hops, |entity| {
+                self.each(filters, hops, |entity, _| {
                     several |= found.is_some();
                     found = Some(entity);
                     Ok(())
@@ -180,12 +167,11 @@ impl Evaluator<'_> {
                 if several { Err(Undefined::Tie) } else { found.ok_or(Undefined::Empty) }
             }
             Selector::Ranked { filters, measure, order, rank } => {
-                let mut front = Front::new(*rank, *order)?;
-                self.each(filters, hops, |entity| {
-                    front.enter(self.measure(entity, measure)?, entity);
-                    Ok(())
-                })?;
-                front.winner()
+                if matches!(measure, Measure::Ratio { .. }) {
+                    return self
+                        .first(filters, hops, (*rank, *order), |row| quotient(row, measure));
+                }
+                self.first(filters, hops, (*rank, *order), |row| whole(row, measure))
             }
             Selector::Nearest { measure, to } => {
                 let other = self.select(to, hops + 1)?;
@@ -195,7 +181,7 @@ impl Evaluator<'_> {
                     if entity != other {
                         let distance = self.whole(entity, measure)?.abs_diff(own);
                         let over = i64::try_from(distance).map_err(|_| Undefined::Malformed)?;
-                        front.enter(Quotient { over, under: 1 }, entity);
+                        front.enter(over, entity);
                     }
                 }
                 front.winner()
@@ -203,12 +189,28 @@ impl Evaluator<'_> {
         }
     }
 
-    /// Calls `found` with each entity that passes all filters, in roster order.
+    /// The entity at a rank among those that pass, by what `value` says of their cells.
+    fn first<V: Ord + Copy>(
+        &self,
+        filters: &[Filter],
+        hops: u32,
+        (rank, order): (u16, Order),
+        value: impl Fn(&[Cell]) -> Result<V, Undefined>,
+    ) -> Result<EntityId, Undefined> {
+        let mut front = Front::new(rank, order)?;
+        self.each(filters, hops, |entity, row| {
+            front.enter(value(row)?, entity);
+            Ok(())
+        })?;
+        front.winner()
+    }
+
+    /// Calls `found` with each entity that passes all filters and its cells, in roster order.
     fn each(
         &self,
         filters: &[Filter],
         hops: u32,
-        mut found: impl FnMut(EntityId) -> Result<(), Undefined>,
+        mut found: impl FnMut(EntityId, &[Cell]) -> Result<(), Undefined>,
     ) -> Result<(), Undefined> {
         let mut tests = [Test::None; MAX_FILTERS];
         if filters.len() > MAX_FILTERS {
@@ -219,12 +221,13 @@ impl Evaluator<'_> {
         }
         let tests = tests.get(..filters.len()).unwrap_or_default();
         'entities: for entity in (0..self.table.entities()).map(EntityId) {
+            let row = self.table.row(entity);
             for test in tests {
-                if !self.passes(entity, test)? {
+                if !test.passes(entity, row)? {
                     continue 'entities;
                 }
             }
-            found(entity)?;
+            found(entity, row)?;
         }
         Ok(())
     }
@@ -254,26 +257,12 @@ impl Evaluator<'_> {
         })
     }
 
-    fn passes(&self, entity: EntityId, test: &Test<'_>) -> Result<bool, Undefined> {
-        Ok(match test {
-            Test::None => true,
-            Test::Is(attr, place, wanted) => (self.category(entity, *attr)? == *place) == *wanted,
-            Test::Bound(measure, op, bound) => op.holds(self.measure(entity, measure)?.cmp(*bound)),
-            Test::Versus(measure, op, other) => {
-                op.holds(self.measure(entity, measure)?.cmp(self.measure(entity, other)?))
-            }
-            Test::Same(attr, place, other) => {
-                entity != *other && self.category(entity, *attr)? == *place
-            }
-        })
-    }
-
     /// The commonest category of those that pass.
     fn mode(&self, filters: &[Filter], attr: AttrId) -> Result<u16, Undefined> {
         let schema = self.attributes.get(attr.at()).ok_or(Undefined::Malformed)?;
         let mut counts = vec![0_u16; schema.vocabulary.len()];
-        self.each(filters, 0, |entity| {
-            let place = usize::from(self.category(entity, attr)?);
+        self.each(filters, 0, |_, row| {
+            let place = usize::from(category(row, attr)?);
             let count = counts.get_mut(place).ok_or(Undefined::Malformed)?;
             *count = count.saturating_add(1);
             Ok(())
@@ -294,44 +283,16 @@ impl Evaluator<'_> {
     }
 
     fn category(&self, entity: EntityId, attr: AttrId) -> Result<u16, Undefined> {
-        match self.table.get(FactRef { entity, attr }) {
-            Cell::Category(place) => Ok(place),
-            Cell::Missing => Err(Undefined::Missing),
-            Cell::Number(_) => Err(Undefined::Malformed),
-        }
-    }
-
-    fn sum(&self, entity: EntityId, attrs: &[AttrId]) -> Result<i64, Undefined> {
-        let mut total = 0_i64;
-        for attr in attrs {
-            let part = self.table.number(entity, *attr).ok_or(Undefined::Missing)?;
-            total = total.checked_add(part).ok_or(Undefined::Malformed)?;
-        }
-        Ok(total)
+        category(self.table.row(entity), attr)
     }
 
     fn measure(&self, entity: EntityId, measure: &Measure) -> Result<Quotient, Undefined> {
-        if let Measure::Ratio { over, under } = measure {
-            let under = self.sum(entity, under)?;
-            if under <= 0 {
-                return Err(Undefined::Malformed);
-            }
-            return Ok(Quotient { over: self.sum(entity, over)?, under });
-        }
-        Ok(Quotient { over: self.whole(entity, measure)?, under: 1 })
+        quotient(self.table.row(entity), measure)
     }
 
     /// A measure that is no ratio, thousandths.
     fn whole(&self, entity: EntityId, measure: &Measure) -> Result<i64, Undefined> {
-        match measure {
-            Measure::Attr(attr) => self.table.number(entity, *attr).ok_or(Undefined::Missing),
-            Measure::Sum(attrs) => self.sum(entity, attrs),
-            Measure::Diff(first, second) => {
-                let (a, b) = (self.sum(entity, &[*first])?, self.sum(entity, &[*second])?);
-                a.checked_sub(b).ok_or(Undefined::Malformed)
-            }
-            Measure::Ratio { .. } => Err(Undefined::Malformed),
-        }
+        whole(self.table.row(entity), measure)
     }
 
     fn number(&self, measure: &Measure, milli: i64) -> Result<Answer, Undefined> {
@@ -360,54 +321,20 @@ enum Test<'q> {
     Same(AttrId, u16, EntityId),
 }
 
-/// The best so far, down to the one behind the wanted rank: enough to see a tie.
-struct Front {
-    places: [(Quotient, EntityId); MAX_RANK + 1],
-    filled: usize,
-    rank: usize,
-    order: Order,
-}
-
-impl Front {
-    fn new(rank: u16, order: Order) -> Result<Self, Undefined> {
-        let rank = usize::from(rank);
-        if !(1..=MAX_RANK).contains(&rank) {
-            return Err(Undefined::Malformed);
-        }
-        let nobody = (Quotient { over: 0, under: 1 }, EntityId(0));
-        Ok(Self { places: [nobody; MAX_RANK + 1], filled: 0, rank, order })
-    }
-
-    fn enter(&mut self, value: Quotient, entity: EntityId) {
-        let behind = |known: &(Quotient, EntityId)| match self.order {
-            Order::Highest => value.cmp(known.0).is_gt(),
-            Order::Lowest => value.cmp(known.0).is_lt(),
-        };
-        let filled = self.places.get(..self.filled).unwrap_or_default();
-        let at = filled.iter().position(behind).unwrap_or(self.filled);
-        if at > self.rank {
-            return;
-        }
-        self.filled = (self.filled + 1).min(self.rank + 1);
-        if let Some(tail) = self.places.get_mut(at..self.filled) {
-            tail.rotate_right(1);
-            if let Some(first) = tail.first_mut() {
-                *first = (value, entity);
+impl Test<'_> {
+    fn passes(&self, entity: EntityId, row: &[Cell]) -> Result<bool, Undefined> {
+        Ok(match self {
+            Self::None => true,
+            Self::Is(attr, place, wanted) => (category(row, *attr)? == *place) == *wanted,
+            Self::Bound(Measure::Attr(attr), op, Quotient { over, under: 1 }) => {
+                op.holds(number(row, *attr)?.cmp(over))
             }
-        }
-    }
-
-    /// The one at the rank.
-    fn winner(&self) -> Result<EntityId, Undefined> {
-        let filled = self.places.get(..self.filled).unwrap_or_default();
-        let (found, entity) = filled.get(self.rank - 1).ok_or(Undefined::Empty)?;
-        let level = |at: Option<usize>| {
-            at.and_then(|at| filled.get(at)).is_some_and(|(other, _)| other.cmp(*found).is_eq())
-        };
-        if level(self.rank.checked_sub(2)) || level(Some(self.rank)) {
-            return Err(Undefined::Tie);
-        }
-        Ok(*entity)
+            Self::Bound(measure, op, bound) => op.holds(quotient(row, measure)?.cmp(bound)),
+            Self::Versus(measure, op, other) => {
+                op.holds(quotient(row, measure)?.cmp(&quotient(row, other)?))
+            }
+            Self::Same(attr, place, other) => entity != *other && category(row, *attr)? == *place,
+        })
     }
 }
 

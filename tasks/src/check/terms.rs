@@ -1,5 +1,7 @@
 //! Terms in an artifact: whole tokens (runs of letters and digits), in any case.
 
+use memchr::memchr2_iter;
+
 /// Byte offset after the first whole-token occurrence of `term` in `text` that begins at or after
 /// `from`, in any case. Between two tokens of a term, any run of characters that are neither
 /// letters nor digits may stand, except where the term has digits and points (`4.5`).
@@ -46,8 +48,10 @@ fn find_ascii(text: &[u8], term: &[u8], from: usize) -> Option<usize> {
     let begin = skip(term, 0);
     let first = term.get(begin)?;
     let ends = |at: usize| !text.get(at).is_some_and(u8::is_ascii_alphanumeric);
-    (from..text.len())
-        .filter(|at| text[*at].eq_ignore_ascii_case(first) && (*at == 0 || ends(*at - 1)))
+    let rest = text.get(from..)?;
+    memchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), rest)
+        .map(|at| from + at)
+        .filter(|at| *at == 0 || ends(*at - 1))
         .find_map(|start| {
             let (mut at, mut want) = (start, begin);
             while let Some(letter) = term.get(want) {

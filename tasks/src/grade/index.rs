@@ -5,6 +5,8 @@
 
 use std::sync::OnceLock;
 
+use memchr::memchr_iter;
+
 use crate::{
     number::{self, Found},
     query::{Cell, Table, cell_of},
@@ -188,12 +190,14 @@ fn holds_whole(text: &str, term: &str) -> bool {
         let around = text.get(..at).zip(text.get(at + term.len()..));
         around.is_some_and(|(head, tail)| !head.ends_with(letter) && !tail.starts_with(letter))
     };
-    let Some(first) = term.bytes().next() else { return false };
+    let (text_bytes, term_bytes) = (text.as_bytes(), term.as_bytes());
+    let Some(first) = term_bytes.first() else { return false };
     // Where it stands at all, it stands near the beginning: plainer than to prepare a search.
-    let places = text.bytes().enumerate().filter(|(_, byte)| *byte == first).map(|(at, _)| at);
     own(term.chars().next())
         && own(term.chars().next_back())
-        && places.filter(|at| text.as_bytes()[*at..].starts_with(term.as_bytes())).any(alone)
+        && memchr_iter(*first, text_bytes)
+            .filter(|at| text_bytes[*at..].starts_with(term_bytes))
+            .any(alone)
 }
 
 fn cells(table: &Table) -> usize {

@@ -122,7 +122,7 @@ impl Ledger {
             facts: Vec::with_capacity(count),
         };
         let reader = Reader { task, index, parsed };
-        let mut names = Names::new();
+        let mut names = Names::new(&parsed.steps);
         for (place, step) in parsed.steps.iter().enumerate() {
             let entry = ledger.step(&reader, &names, place, step);
             let true_so_far = entry.states.is_none_or(|(fact, cell)| index.truth.get(fact) == cell)

@@ -18,7 +18,7 @@ use crate::{
     work,
 };
 
-/// Largest argument of `next_prime` that is recomputed: a thousand divisions for each candidate.
+/// Largest argument of `next_prime` that is recomputed: at most 168 divisions for each candidate.
 const MAX_PRIME_ARGUMENT: i64 = 1_000_000;
 /// Most values that the arguments of one step may come to; filters multiply them.
 const MAX_TERMS: usize = 256;

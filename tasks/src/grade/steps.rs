@@ -1,9 +1,15 @@
 //! Sets of steps, and which step an id means.
 
-use crate::{parse::MAX_STEP_NUMBER, types::StepId};
+use crate::{
+    parse::Step,
+    types::{StepId, StepKind},
+};
 
 /// Words of a [`Steps`]: enough for every step that the parser reads.
 const WORDS: usize = lode_proto::limits::MAX_TRACE_STEPS.div_ceil(64);
+
+/// Kinds of steps.
+const KINDS: usize = StepKind::Compare as usize + 1;
 
 /// A set of steps, by place in the trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,21 +56,32 @@ impl Steps {
     }
 }
 
-/// The last step of each id so far: places plus one, 0 for none.
-pub(super) struct Names([[u16; MAX_STEP_NUMBER as usize + 1]; 5]);
+/// The last step of each id so far: places plus one, 0 for none; a row of each kind.
+pub(super) struct Names {
+    places: Vec<u16>,
+    row: usize,
+}
 
 impl Names {
-    pub(super) fn new() -> Self {
-        Self([[0; MAX_STEP_NUMBER as usize + 1]; 5])
+    /// Room for the ids of these steps.
+    pub(super) fn new(steps: &[Step]) -> Self {
+        let most = steps.iter().map(|step| step.id.number).max().unwrap_or(0);
+        let row = usize::from(most) + 1;
+        Self { places: vec![0; row * KINDS], row }
+    }
+
+    /// The place in [`Names::places`].
+    fn slot(&self, id: StepId) -> Option<usize> {
+        let number = usize::from(id.number);
+        (number < self.row).then(|| id.kind as usize * self.row + number)
     }
 
     pub(super) fn find(&self, id: StepId) -> Option<usize> {
-        let place = self.0[id.kind as usize].get(usize::from(id.number))?;
-        usize::from(*place).checked_sub(1)
+        usize::from(*self.places.get(self.slot(id)?)?).checked_sub(1)
     }
 
     pub(super) fn give(&mut self, id: StepId, place: usize) {
-        if let Some(known) = self.0[id.kind as usize].get_mut(usize::from(id.number)) {
+        if let Some(known) = self.slot(id).and_then(|slot| self.places.get_mut(slot)) {
             *known = u16::try_from(place + 1).unwrap_or(0);
         }
     }
@@ -73,7 +90,7 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::StepKind;
+    use crate::parse::StepBody;
 
     #[test]
     fn sets_of_steps() {
@@ -91,8 +108,10 @@ mod tests {
 
     #[test]
     fn an_id_means_its_last_step() {
-        let mut names = Names::new();
         let id = |kind, number| StepId { kind, number };
+        let ids = [id(StepKind::Extract, 1), id(StepKind::Compare, 999)];
+        let step = |id| Step { id, at: 0, citation: None, body: StepBody::Unread };
+        let mut names = Names::new(&ids.map(step));
         names.give(id(StepKind::Extract, 1), 0);
         names.give(id(StepKind::Compare, 999), 7);
         names.give(id(StepKind::Extract, 1), 9);

@@ -136,6 +136,9 @@ pub(super) fn defined_in(name: &str, document: &[DocParagraph]) -> Option<u32> {
     })
 }
 
+/// Most facts are stated once or twice.
+const USUAL_STATEMENTS: usize = 2;
+
 /// Every fact of the reading with the paragraphs that truly state it.
 pub(super) fn facts(world: &World<'_>, truth: &Reading, document: &[DocParagraph]) -> Vec<Fact> {
     let attrs = world.schemas.len();
@@ -150,7 +153,8 @@ pub(super) fn facts(world: &World<'_>, truth: &Reading, document: &[DocParagraph
                 How::Relative(_, entity) => Some(FactRef { entity, attr }),
                 _ => None,
             };
-            facts.push(Fact { fact, value, paragraphs: Vec::new(), reference });
+            let paragraphs = Vec::with_capacity(USUAL_STATEMENTS);
+            facts.push(Fact { fact, value, paragraphs, reference });
         }
     }
     let mut known = vec![usize::MAX; world.roster.len() * attrs];

@@ -21,6 +21,8 @@ pub(super) struct Phrases<'w, 'a> {
     pub(super) plain: bool,
 }
 
+/// Room for what most trace sentences take.
+const SENTENCE_BYTES: usize = 96;
 const ORDINALS: [&str; 5] = ["first", "second", "third", "fourth", "fifth"];
 /// From this many hops on, a question is always split into sentences.
 const SPLIT_ALWAYS: u32 = 4;
@@ -420,30 +422,36 @@ impl Phrases<'_, '_> {
 
     /// The trace sentence of a fact with a given value.
     pub(super) fn trace(&self, fact: FactRef, cell: Cell) -> String {
-        let attribute = self.world.attribute(fact.attr);
-        let value = self.world.text(cell, fact.attr);
-        attribute.trace.fill(|slot, out| {
-            out.push_str(if slot == Slot::Entity { self.world.name(fact.entity) } else { &value });
-        })
+        let mut out = String::with_capacity(SENTENCE_BYTES);
+        self.push_trace(&mut out, fact, cell);
+        out
     }
 
-    /// The trace sentence of a relative statement; `delta` in thousandths, signed.
-    pub(super) fn relative_trace(
+    /// Appends what [`Phrases::trace`] gives.
+    pub(super) fn push_trace(&self, out: &mut String, fact: FactRef, cell: Cell) {
+        self.world.attribute(fact.attr).trace.write(out, |slot, out| match slot {
+            Slot::Entity => out.push_str(self.world.name(fact.entity)),
+            _ => self.world.push(out, cell, fact.attr),
+        });
+    }
+
+    /// Appends the trace sentence of a relative statement; `delta` in thousandths, signed. Nothing
+    /// where the attribute has no such sentence.
+    pub(super) fn push_relative(
         &self,
+        out: &mut String,
         fact: FactRef,
         reference: EntityId,
         delta: i64,
-    ) -> Option<String> {
+    ) -> Option<()> {
         let attribute = self.world.attribute(fact.attr);
         let template = if delta < 0 { &attribute.trace_less } else { &attribute.trace_more };
-        let value = self.world.text(Cell::Number(delta.abs()), fact.attr);
-        Some(template.as_ref()?.fill(|slot, out| {
-            out.push_str(match slot {
-                Slot::Entity => self.world.name(fact.entity),
-                Slot::Reference => self.world.name(reference),
-                _ => &value,
-            });
-        }))
+        template.as_ref()?.write(out, |slot, out| match slot {
+            Slot::Entity => out.push_str(self.world.name(fact.entity)),
+            Slot::Reference => out.push_str(self.world.name(reference)),
+            _ => self.world.push(out, Cell::Number(delta.abs()), fact.attr),
+        });
+        Some(())
     }
 }
 

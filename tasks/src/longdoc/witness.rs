@@ -184,7 +184,10 @@ impl Trace<'_, '_> {
             How::Unknown => return None,
             How::Stated(paragraph) => {
                 self.withdraw(fact, cell);
-                self.extract(&phrases.trace(fact, cell), paragraph)?
+                self.extract(paragraph, |out| {
+                    phrases.push_trace(out, fact, cell);
+                    Some(())
+                })?
             }
             How::Relative(paragraph, reference) => {
                 let base = FactRef { entity: reference, attr: fact.attr };
@@ -193,14 +196,12 @@ impl Trace<'_, '_> {
                 else {
                     return None;
                 };
-                let sentence = phrases.relative_trace(fact, reference, own - other)?;
-                let relative = self.extract(&sentence, paragraph)?;
-                let result = self.world.text(cell, fact.attr);
-                self.compute(
-                    "resolve",
-                    &[Argument::Step(base_step), Argument::Step(relative)],
-                    &result,
-                )?
+                let relative = self.extract(paragraph, |out| {
+                    phrases.push_relative(out, fact, reference, own - other)
+                })?;
+                let world = self.world;
+                let steps = [Argument::Step(base_step), Argument::Step(relative)];
+                self.computed("resolve", &steps, |out| world.push(out, cell, fact.attr))?
             }
         };
         self.steps.insert(fact, step);
@@ -209,14 +210,14 @@ impl Trace<'_, '_> {
     }
 
     /// Writes a line and gives its id.
-    fn line(&mut self, letter: char, body: impl FnOnce(&mut String)) -> Option<Id> {
+    fn line(&mut self, letter: char, body: impl FnOnce(&mut String) -> Option<()>) -> Option<Id> {
         let place = LETTERS.iter().position(|known| *known == letter)?;
         let count = self.counts.get_mut(place)?;
         *count += 1;
         let id = Id { letter, number: *count };
         id.push(&mut self.text);
         self.text.push_str(": ");
-        body(&mut self.text);
+        body(&mut self.text)?;
         self.text.push('\n');
         Some(id)
     }
@@ -230,15 +231,30 @@ impl Trace<'_, '_> {
         }
     }
 
-    fn extract(&mut self, sentence: &str, paragraph: u32) -> Option<Id> {
+    /// Writes a sentence and where it was found.
+    fn extract(
+        &mut self,
+        paragraph: u32,
+        sentence: impl FnOnce(&mut String) -> Option<()>,
+    ) -> Option<Id> {
         let rules = self.rules;
         self.line('e', |out| {
-            out.push_str(sentence);
+            sentence(out)?;
             Self::cite(rules, out, paragraph);
+            Some(())
         })
     }
 
     fn compute(&mut self, op: &str, arguments: &[Argument], result: &str) -> Option<Id> {
+        self.computed(op, arguments, |out| out.push_str(result))
+    }
+
+    fn computed(
+        &mut self,
+        op: &str,
+        arguments: &[Argument],
+        result: impl FnOnce(&mut String),
+    ) -> Option<Id> {
         self.line('c', |out| {
             out.push_str(op);
             out.push('(');
@@ -246,11 +262,12 @@ impl Trace<'_, '_> {
                 out.push_str(if place == 0 { "" } else { ", " });
                 match argument {
                     Argument::Step(id) => id.push(out),
-                    Argument::Number(n) => out.push_str(&number::grouped(*n)),
+                    Argument::Number(n) => number::push_grouped(out, *n),
                 }
             }
             out.push_str(") = ");
-            out.push_str(result);
+            result(out);
+            Some(())
         })
     }
 

@@ -20,6 +20,8 @@ use super::{
 const MIN_FITTING: usize = 10;
 /// One in so many names shares its first word with another.
 const NAMESAKES: usize = 7;
+/// Room for what most cells are written as.
+const CELL_BYTES: usize = 24;
 /// Tries for a value that no other entity has.
 const DISTINCT_TRIES: u32 = 40;
 
@@ -292,6 +294,11 @@ impl<'a> World<'a> {
     pub(super) fn text(&self, cell: Cell, attr: AttrId) -> String {
         cell_text(cell, &self.schemas[attr.at()])
     }
+
+    /// Appends what [`World::text`] gives.
+    pub(super) fn push(&self, out: &mut String, cell: Cell, attr: AttrId) {
+        push_cell(out, cell, &self.schemas[attr.at()]);
+    }
 }
 
 /// A random value of an attribute, given those that its rule reads; in its own range where one of
@@ -335,15 +342,25 @@ fn id(at: usize) -> EntityId {
 
 /// A cell as canonical text.
 pub(super) fn cell_text(cell: Cell, schema: &AttributeSchema) -> String {
+    let mut text = String::with_capacity(CELL_BYTES);
+    push_cell(&mut text, cell, schema);
+    text
+}
+
+/// Appends what [`cell_text`] gives.
+fn push_cell(out: &mut String, cell: Cell, schema: &AttributeSchema) {
     match cell {
-        Cell::Missing => String::new(),
+        Cell::Missing => {}
         Cell::Number(milli) => match schema.kind {
-            ValueKind::Decimal => number::decimal(milli),
-            ValueKind::Year => (milli / 1000).to_string(),
-            ValueKind::Integer | ValueKind::Category => number::grouped(milli / 1000),
+            ValueKind::Decimal => number::push_decimal(out, milli),
+            ValueKind::Year => match u32::try_from(milli / 1000) {
+                Ok(year) => number::push_plain(out, year),
+                Err(_) => out.push_str(&(milli / 1000).to_string()),
+            },
+            ValueKind::Integer | ValueKind::Category => number::push_grouped(out, milli / 1000),
         },
         Cell::Category(place) => {
-            schema.vocabulary.get(usize::from(place)).cloned().unwrap_or_default()
+            out.push_str(schema.vocabulary.get(usize::from(place)).map_or("", String::as_str));
         }
     }
 }

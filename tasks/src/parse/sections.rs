@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use memchr::{memchr, memrchr};
+
 use super::{MAX_ANSWER_BYTES, MAX_ARTIFACT_BYTES, ParseFault};
 use crate::types::Task;
 
@@ -27,7 +29,7 @@ pub(super) fn lines(text: &str, range: Range<usize>) -> impl Iterator<Item = Lin
     let mut at = range.start;
     std::iter::from_fn(move || {
         let rest = text.get(at..range.end).filter(|rest| !rest.is_empty())?;
-        let (line, step) = match rest.find('\n') {
+        let (line, step) = match memchr(b'\n', rest.as_bytes()) {
             Some(end) => (&rest[..end], end + 1),
             None => (rest, rest.len()),
         };
@@ -39,8 +41,25 @@ pub(super) fn lines(text: &str, range: Range<usize>) -> impl Iterator<Item = Lin
 
 /// The range of `part`, a slice of a line that begins at `start`, without surrounding white space.
 pub(super) fn trimmed(start: usize, part: &str) -> Range<usize> {
+    if neat(part) {
+        return start..start + part.len();
+    }
     let begin = start + (part.len() - part.trim_start().len());
     begin..begin + part.trim().len()
+}
+
+/// As [`str::trim`], which looks at whole characters even where there is nothing to trim.
+pub(super) fn trim(text: &str) -> &str {
+    if neat(text) { text } else { text.trim() }
+}
+
+/// Whether a text begins and ends in ASCII that is not white space: most do.
+fn neat(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes
+        .first()
+        .zip(bytes.last())
+        .is_some_and(|(a, b)| a.is_ascii_graphic() && b.is_ascii_graphic())
 }
 
 pub(super) fn read(task: &Task, text: &str) -> Result<Frame, (usize, ParseFault)> {
@@ -67,7 +86,7 @@ pub(super) fn read(task: &Task, text: &str) -> Result<Frame, (usize, ParseFault)
     let mut answers = vec![None; task.questions.len()];
     let mut seen = vec![false; task.questions.len()];
     for line in lines(text, at..text.len()) {
-        let body = line.text.trim();
+        let body = trim(line.text);
         if body.is_empty() {
             continue;
         }
@@ -108,7 +127,7 @@ pub(super) fn read(task: &Task, text: &str) -> Result<Frame, (usize, ParseFault)
 
 /// The line of `text` that holds the byte at `at`.
 fn line_of(text: &str, at: usize) -> Option<Line<'_>> {
-    let start = text.get(..at)?.rfind('\n').map_or(0, |end| end + 1);
+    let start = memrchr(b'\n', text.get(..at)?.as_bytes()).map_or(0, |end| end + 1);
     lines(text, start..text.len()).next()
 }
 
@@ -116,9 +135,9 @@ fn line_of(text: &str, at: usize) -> Option<Line<'_>> {
 fn last_tag<'t>(text: &'t str, tag: &str) -> Option<Line<'t>> {
     let mut before = text;
     loop {
-        let at = before.rfind('<')?;
+        let at = memrchr(b'<', before.as_bytes())?;
         let line = line_of(text, at)?;
-        if line.text.trim() == tag {
+        if trim(line.text) == tag {
             return Some(line);
         }
         before = text.get(..line.start)?;
@@ -129,9 +148,9 @@ fn last_tag<'t>(text: &'t str, tag: &str) -> Option<Line<'t>> {
 fn first_tag<'t>(text: &'t str, start: usize, tag: &str) -> Option<Line<'t>> {
     let mut from = start;
     loop {
-        let at = from + text.get(from..)?.find('<')?;
+        let at = from + memchr(b'<', text.get(from..)?.as_bytes())?;
         let line = line_of(text, at)?;
-        if line.text.trim() == tag {
+        if trim(line.text) == tag {
             return Some(line);
         }
         from = line.next;

@@ -10,6 +10,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use foldhash::fast::RandomState;
+
 use super::{
     Claim, Named, Relative, Said,
     literal::{MAX_SLOT_BYTES, literal_at, literal_before, slot_end},
@@ -22,6 +24,8 @@ use crate::{
 
 /// Most sentences that are remembered: those of some dozens of attempts.
 const MAX_KNOWN: usize = 4_096;
+/// Sentences of one attempt and of what others say otherwise.
+const USUAL_KNOWN: usize = 96;
 /// Words that may stand beside a number without changing what it says.
 const QUANTITY_WORDS: [&str; 20] = [
     "a",
@@ -87,7 +91,7 @@ pub struct Sentences<'t> {
     /// Words of the attributes' units.
     units: Vec<&'t str>,
     /// What sentences were read as, their ranges from 0 on: attempts at one task say the same.
-    known: Mutex<HashMap<Box<str>, Option<Claim>>>,
+    known: Mutex<HashMap<Box<str>, Option<Claim>, RandomState>>,
 }
 
 /// What the slots of one template were filled with, and how many were understood.
@@ -110,7 +114,10 @@ impl<'t> Sentences<'t> {
             templates: Vec::with_capacity(most),
             pieces: Vec::with_capacity(most * 5),
             units: Vec::new(),
-            known: Mutex::default(),
+            known: Mutex::new(HashMap::with_capacity_and_hasher(
+                USUAL_KNOWN,
+                RandomState::default(),
+            )),
         };
         for (attr, schema) in task.attributes.iter().enumerate() {
             sentences.units.extend(schema.unit.split_whitespace());

@@ -7,7 +7,7 @@ use lode_proto::limits::MAX_TRACE_STEPS;
 use super::{
     Argument, Condition, MAX_ARGUMENTS, MAX_STEP_BYTES, MAX_STEP_NUMBER, ParseFault, Sentences,
     Step, StepBody,
-    sections::{lines, trimmed},
+    sections::{lines, trim, trimmed},
 };
 use crate::{
     number,
@@ -39,7 +39,7 @@ pub(super) fn read(
         if steps.len() == most {
             return Err((line.start, ParseFault::TooManySteps(most)));
         }
-        let body = line.text.trim();
+        let body = trim(line.text);
         let Some((id, length)) = step_id(body) else {
             return Err((range.start, ParseFault::NoStepId));
         };
@@ -91,7 +91,7 @@ impl Reader<'_, '_> {
         let (op, _) =
             ComputeOp::ALL.into_iter().find(|(_, word)| name.eq_ignore_ascii_case(word))?;
         // One argument has no commas but its own: next_prime(1,234).
-        let single = (op == ComputeOp::NextPrime).then(|| argument(inside.trim())).flatten();
+        let single = (op == ComputeOp::NextPrime).then(|| argument(trim(inside))).flatten();
         let arguments = match single {
             Some(one) => {
                 self.arguments.push(one);
@@ -129,7 +129,7 @@ impl Reader<'_, '_> {
         }
         let (among, place) = inside.split_once(';')?;
         let among = self.list(among, step_argument)?;
-        let (rank, order) = place_word(place.trim())?;
+        let (rank, order) = place_word(trim(place))?;
         Some(StepBody::Compare { among, order, rank, winner: whole_id(result)? })
     }
 
@@ -140,7 +140,7 @@ impl Reader<'_, '_> {
         read: impl Fn(&str) -> Option<Argument>,
     ) -> Option<Range<usize>> {
         let start = self.arguments.len();
-        if inside.trim().is_empty() {
+        if trim(inside).is_empty() {
             return Some(start..start);
         }
         // With ", " between arguments a literal may have commas of its own: mod(4,210, 100).
@@ -149,7 +149,7 @@ impl Reader<'_, '_> {
             if self.arguments.len() - start == MAX_ARGUMENTS {
                 return None;
             }
-            self.arguments.push(read(part.trim())?);
+            self.arguments.push(read(trim(part))?);
         }
         Some(start..self.arguments.len())
     }
@@ -158,8 +158,8 @@ impl Reader<'_, '_> {
 /// `name(inside) = result`
 fn call(text: &str) -> Option<(&str, &str, &str)> {
     let (call, result) = text.split_once('=')?;
-    let (name, inside) = call.trim().strip_suffix(')')?.split_once('(')?;
-    Some((name.trim(), inside, result.trim()))
+    let (name, inside) = trim(call).strip_suffix(')')?.split_once('(')?;
+    Some((trim(name), inside, trim(result)))
 }
 
 /// What stands behind the semicolon of a filter, at `start` of the whole text.
@@ -230,7 +230,7 @@ fn split_citation(text: &str) -> (&str, Option<u32>) {
     let bare = text.strip_suffix('.').unwrap_or(text).trim_end();
     let cited =
         bare.strip_suffix(']').and_then(|bare| bare.rsplit_once('[')).and_then(|(head, inside)| {
-            let (word, digits) = inside.trim().split_once('_')?;
+            let (word, digits) = trim(inside).split_once('_')?;
             let plain = word.eq_ignore_ascii_case("paragraph")
                 && !digits.is_empty()
                 && digits.bytes().all(|byte| byte.is_ascii_digit());

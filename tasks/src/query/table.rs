@@ -52,6 +52,13 @@ impl Table {
         self.place(fact).and_then(|at| self.cells.get(at)).copied().unwrap_or(Cell::Missing)
     }
 
+    /// The cells of an entity, by attribute; none where it lies outside the table.
+    pub(super) fn row(&self, entity: EntityId) -> &[Cell] {
+        let width = usize::from(self.attrs);
+        let start = entity.at() * width;
+        self.cells.get(start..start + width).unwrap_or_default()
+    }
+
     /// Fills a cell; a fact outside the table is ignored.
     pub fn set(&mut self, fact: FactRef, cell: Cell) {
         if let Some(cell_at) = self.place(fact).and_then(|at| self.cells.get_mut(at)) {

@@ -1,7 +1,7 @@
 //! Paragraphs that dispute a fact: its candidates, each in one sentence with its standing, the
 //! rules that tell them apart, and instructions.
 
-use super::{Draft, capitalised, section::Writer, statement};
+use super::{Draft, capitalised, paragraph::AMOUNT_BYTES, section::Writer, statement};
 use crate::{
     domain::Domain,
     draw::Draw,
@@ -28,8 +28,9 @@ impl Writer<'_, '_> {
     }
 
     fn candidate(&self, fact: FactRef, candidate: Candidate, draw: &mut Draw) -> Option<Draft> {
-        let (amount, printed) =
-            self.amount(fact.attr, candidate.cell, candidate.unit_form, draw)?;
+        let mut amount = String::with_capacity(AMOUNT_BYTES);
+        let printed =
+            self.amount(&mut amount, fact.attr, candidate.cell, candidate.unit_form, draw)?;
         let named = self.mention(fact.entity, draw);
         let body = self.body(fact, &amount, named.as_ref(), draw)?;
         let text = self.standing(body, candidate.standing, draw)?;

@@ -1,9 +1,11 @@
 //! Paragraphs about undisputed facts: one sentence, a group of them, differences, tables, rounded
 //! figures.
 
+use std::ops::Range;
+
 use super::{Draft, PARAGRAPH_BYTES, capitalised, push_name, section::Writer};
 use crate::{
-    domain::{Slot, with_article},
+    domain::{Slot, article},
     draw::Draw,
     longdoc::{phrase::Phrases, words},
     number,
@@ -16,6 +18,8 @@ use crate::{
 
 /// From this number on, whole numbers may be written in thousands.
 const FROM_THOUSANDS_MILLI: i64 = 2_000_000;
+/// Room for what most values are written as.
+pub(super) const AMOUNT_BYTES: usize = 32;
 /// Digits that a rounded figure keeps.
 const ROUNDED_DIGITS: u32 = 2;
 
@@ -30,44 +34,56 @@ impl Writer<'_, '_> {
         value_of(cell, &self.world.schemas[fact.attr.at()])
     }
 
-    /// A value in one of its forms, and the printed number where that is another than the value.
+    /// Appends a value in one of its forms; gives the printed number where that is another than the
+    /// value.
     pub(super) fn amount(
         &self,
+        out: &mut String,
         attr: AttrId,
         cell: Cell,
         unit_form: Option<usize>,
         draw: &mut Draw,
-    ) -> Option<(String, Option<Value>)> {
+    ) -> Option<Option<Value>> {
         let attribute = self.world.attribute(attr);
         let schema = &self.world.schemas[attr.at()];
-        let Cell::Number(milli) = cell else { return Some((self.world.text(cell, attr), None)) };
+        let Cell::Number(milli) = cell else {
+            self.world.push(out, cell, attr);
+            return Some(None);
+        };
         if let Some(unit) = unit_form.and_then(|at| attribute.unit_forms.get(at)) {
             let printed = milli.checked_mul(unit.factor)?;
-            let text = if schema.kind == ValueKind::Decimal {
-                number::decimal(printed)
-            } else {
-                number::grouped(printed / 1000)
-            };
-            let text = unit.form.fill(|_, out| out.push_str(&text));
-            return Some((text, value_of(Cell::Number(printed), schema)));
+            unit.form.write(out, |_, out| match schema.kind {
+                ValueKind::Decimal => number::push_decimal(out, printed),
+                _ => number::push_grouped(out, printed / 1000),
+            });
+            return Some(value_of(Cell::Number(printed), schema));
         }
         let thousands = schema.kind == ValueKind::Integer
             && schema.scale == 1
             && milli >= FROM_THOUSANDS_MILLI
             && draw.chance(1, 6);
-        let text = if thousands {
-            let word = if draw.chance(1, 2) { " thousand" } else { "k" };
-            format!("{}{word}", number::decimal(milli / 1000))
-        } else {
-            self.world.text(cell, attr)
-        };
-        Some((self.formed(attr, &text, draw), None))
+        let word = thousands.then(|| if draw.chance(1, 2) { " thousand" } else { "k" });
+        self.formed(out, attr, draw, |out| match word {
+            Some(word) => {
+                number::push_decimal(out, milli / 1000);
+                out.push_str(word);
+            }
+            None => self.world.push(out, cell, attr),
+        });
+        Some(None)
     }
 
-    fn formed(&self, attr: AttrId, text: &str, draw: &mut Draw) -> String {
+    /// Appends a number as one of the attribute's forms has it.
+    fn formed(
+        &self,
+        out: &mut String,
+        attr: AttrId,
+        draw: &mut Draw,
+        number: impl Fn(&mut String),
+    ) {
         match draw.pick(&self.world.attribute(attr).forms) {
-            Some(form) => form.fill(|_, out| out.push_str(text)),
-            None => text.to_owned(),
+            Some(form) => form.write(out, |_, out| number(out)),
+            None => number(out),
         }
     }
 
@@ -94,7 +110,8 @@ impl Writer<'_, '_> {
         draw: &mut Draw,
     ) -> Option<Draft> {
         let cell = self.world.table.get(fact);
-        let (amount, printed) = self.amount(fact.attr, cell, None, draw)?;
+        let mut amount = String::with_capacity(AMOUNT_BYTES);
+        let printed = self.amount(&mut amount, fact.attr, cell, None, draw)?;
         let body = self.body(fact, &amount, named.as_ref(), draw)?;
         let text = self.standing(body, standing, draw)?;
         let kind = StatementKind::Absolute { fact, value: self.value(fact, cell)?, standing };
@@ -129,23 +146,30 @@ impl Writer<'_, '_> {
         let group = self.world.domain.groups.get(group)?;
         let standing = self.some_source(draw);
         let mut statements = Vec::with_capacity(attrs.len());
-        let mut amounts: Vec<(u16, String)> = Vec::with_capacity(attrs.len());
+        let mut written = String::with_capacity(attrs.len() * AMOUNT_BYTES);
+        let mut amounts: Vec<(u16, Range<usize>)> = Vec::with_capacity(attrs.len());
         for attr in attrs {
             let fact = FactRef { entity, attr: *attr };
             let cell = self.world.table.get(fact);
-            let (text, printed) = self.amount(*attr, cell, None, draw)?;
-            amounts.push((self.world.attrs[attr.at()], text));
+            let start = written.len();
+            let printed = self.amount(&mut written, *attr, cell, None, draw)?;
+            amounts.push((self.world.attrs[attr.at()], start..written.len()));
             let kind = StatementKind::Absolute { fact, value: self.value(fact, cell)?, standing };
             statements.push(Statement { kind, named: named.clone(), printed });
         }
         let name = named.as_ref().map_or(self.world.name(entity), |naming| &naming.text);
         let amount = |place: u16| {
-            amounts.iter().find(|(known, _)| *known == place).map_or("", |(_, text)| text.as_str())
+            let range = amounts.iter().find(|(known, _)| *known == place).map(|(_, range)| range);
+            range.and_then(|range| written.get(range.clone())).unwrap_or_default()
         };
         let body = draw.pick(&group.wordings)?.fill(|slot, out| match slot {
             Slot::Entity => push_name(out, name),
             Slot::Attr(place) => out.push_str(amount(place)),
-            Slot::Article(place) => out.push_str(&with_article(amount(place))),
+            Slot::Article(place) => {
+                out.push_str(article(amount(place)));
+                out.push(' ');
+                out.push_str(amount(place));
+            }
             _ => {}
         });
         Some(Draft { text: self.standing(body, standing, draw)?, statements })
@@ -175,20 +199,16 @@ impl Writer<'_, '_> {
                 (false, false) => &attribute.more_next,
                 (false, true) => &attribute.less_next,
             };
-            let number = self.world.text(Cell::Number(delta.abs()), attr);
-            let amount = match draw.pick(&attribute.gap_forms) {
-                Some(form) => form.fill(|_, out| out.push_str(&number)),
-                None => number,
-            };
+            let number = |out: &mut String| self.world.push(out, Cell::Number(delta.abs()), attr);
+            let form = draw.pick(&attribute.gap_forms);
             if !text.is_empty() {
                 text.push(' ');
             }
-            draw.pick(wordings)?.write(&mut text, |slot, out| {
-                out.push_str(match slot {
-                    Slot::Entity => name,
-                    Slot::Reference => self.world.name(reference),
-                    _ => &amount,
-                });
+            draw.pick(wordings)?.write(&mut text, |slot, out| match (slot, form) {
+                (Slot::Entity, _) => out.push_str(name),
+                (Slot::Reference, _) => out.push_str(self.world.name(reference)),
+                (_, Some(form)) => form.write(out, |_, out| number(out)),
+                (_, None) => number(out),
             });
             let kind = StatementKind::Relative {
                 fact,
@@ -218,7 +238,7 @@ impl Writer<'_, '_> {
             draft.text.push_str(end);
             draft.text.push_str(self.world.name(fact.entity));
             draft.text.push_str(" – ");
-            draft.text.push_str(&self.world.text(cell, attr));
+            self.world.push(&mut draft.text, cell, attr);
             let value = self.value(fact, cell)?;
             draft.statements.push(super::statement(StatementKind::Absolute {
                 fact,
@@ -244,9 +264,10 @@ impl Writer<'_, '_> {
             return None;
         }
         let hedge = draw.pick(&words::HEDGES)?;
-        let number = self.formed(fact.attr, &number::grouped(about / 1000), draw);
+        let mut amount = format!("{hedge} ");
+        self.formed(&mut amount, fact.attr, draw, |out| number::push_grouped(out, about / 1000));
         let named = self.misspelt(fact.entity, draw).or_else(|| self.mention(fact.entity, draw));
-        let text = self.body(fact, &format!("{hedge} {number}"), named.as_ref(), draw)?;
+        let text = self.body(fact, &amount, named.as_ref(), draw)?;
         let about = self.value(fact, Cell::Number(about))?;
         let kind = StatementKind::Hedged { fact, about };
         Some(Draft { text, statements: vec![Statement { kind, named, printed: None }] })

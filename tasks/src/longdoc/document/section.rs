@@ -127,13 +127,11 @@ impl Writer<'_, '_> {
                 .collect::<Option<_>>()?;
             let mut in_table: Vec<EntityId> = Vec::new();
             for entity in self.world.entities() {
-                let facts: Vec<FactRef> =
-                    attrs.iter().map(|attr| FactRef { entity, attr: *attr }).collect();
-                let draft = if let Some(reference) = self.world.parent(*facts.first()?) {
+                let facts = attrs.iter().map(|attr| FactRef { entity, attr: *attr });
+                let draft = if let Some(reference) = self.world.parent(facts.clone().next()?) {
                     self.relative(entity, reference, &attrs, draw)?
-                } else if facts.iter().any(|fact| self.disputed(*fact)) {
-                    let rest: Vec<FactRef> =
-                        facts.into_iter().filter(|fact| !self.disputed(*fact)).collect();
+                } else if facts.clone().any(|fact| self.disputed(fact)) {
+                    let rest: Vec<FactRef> = facts.filter(|fact| !self.disputed(*fact)).collect();
                     if rest.is_empty() {
                         continue;
                     }

@@ -135,12 +135,16 @@ impl Trace<'_, '_> {
         let Some(Dispute { wrong, paragraph, rule, .. }) = dispute else { return };
         self.optional(|trace| {
             let phrases = Phrases { world: trace.world, plain: true };
-            let step = trace.extract(&phrases.trace(fact, wrong), paragraph)?;
+            let step = trace.extract(paragraph, |out| {
+                phrases.push_trace(out, fact, wrong);
+                Some(())
+            })?;
             let rules = trace.rules;
             let line = trace.line('r', |out| {
                 step.push(out);
                 out.push_str(" is superseded");
                 Trace::cite(rules, out, rule);
+                Some(())
             });
             line.map(drop)
         });
@@ -328,6 +332,7 @@ impl Trace<'_, '_> {
             out.push_str(place);
             out.push_str(") = ");
             found.push(out);
+            Some(())
         })
     }
 
@@ -404,6 +409,7 @@ impl Trace<'_, '_> {
             out.push_str(&condition);
             out.push_str(") = ");
             push_ids(out, &passed);
+            Some(())
         });
         line.map(drop)
     }

@@ -76,8 +76,8 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Makes some tasks one after the other, as a coordinator does, then counts all that there is to
-    /// count about each.
+    /// Makes some tasks one after the other and lets go of each, as a coordinator does when it has
+    /// encoded it; then makes them again and counts all that there is to count about them.
     pub(super) fn batch(
         &mut self,
         subject: &Subject<'_>,
@@ -90,10 +90,10 @@ impl Tally {
         let make = |seed: &Hash| {
             longdoc::generate_counted(&subject.template.spec(seed.0), subject.library)
         };
-        let made: Vec<_> = seeds.iter().map(make).collect();
+        seeds.iter().map(make).for_each(drop);
         self.generating += clock.nanos();
-        for (seed, made) in seeds.iter().zip(made) {
-            match made {
+        for seed in &seeds {
+            match make(seed) {
                 Ok((task, key, tries)) => {
                     self.made += 1;
                     self.tries += u64::from(tries);
