@@ -70,7 +70,7 @@ impl std::fmt::Debug for Mistral {
 }
 
 fn backend(reason: impl std::fmt::Display) -> EngineError {
-    EngineError::Backend { engine: NAME, reason: reason.to_string() }
+    EngineError::backend(NAME, reason.to_string())
 }
 
 impl Mistral {

@@ -120,7 +120,7 @@ pub(crate) fn check_room(
 }
 
 fn backend(error: &dyn std::fmt::Display) -> EngineError {
-    EngineError::Backend { engine: NAME, reason: error.to_string() }
+    EngineError::backend(NAME, error.to_string())
 }
 
 /// Sets its flag when it goes out of scope.
@@ -144,6 +144,19 @@ impl Engine for Native {
 
     fn supports_grammar(&self) -> bool {
         true
+    }
+
+    /// Keys and values: the prompt's once, and each attempt's own.
+    fn group_bytes(
+        &self,
+        prompt_tokens: usize,
+        attempts: usize,
+        max_completion_tokens: u32,
+    ) -> u64 {
+        let config = self.inner.session.config();
+        let own = attempts.saturating_mul(max_completion_tokens as usize);
+        let token = 2 * config.layers * config.kv_heads * config.head_dim * size_of::<f32>();
+        prompt_tokens.saturating_add(own).saturating_mul(token) as u64
     }
 
     async fn generate(

@@ -177,6 +177,22 @@ pub trait Engine: Send + Sync {
     /// Whether [`GroupRequest::grammar`] is obeyed.
     fn supports_grammar(&self) -> bool;
 
+    /// Groups that [`Engine::generate`] gains from running at once; more only wait for each other.
+    fn concurrent_groups(&self) -> usize {
+        1
+    }
+
+    /// Memory that a group takes besides the model, bytes, at most and about; 0 where the engine
+    /// is not in this process.
+    fn group_bytes(
+        &self,
+        _prompt_tokens: usize,
+        _attempts: usize,
+        _max_completion_tokens: u32,
+    ) -> u64 {
+        0
+    }
+
     /// Generates a group: one result for each seed, in order.
     ///
     /// Dropping the future stops the generation as soon as [`CancelFlag`] would.
@@ -240,6 +256,16 @@ pub enum EngineError {
         /// In the loader's words.
         reason: String,
     },
+    /// The device has no memory for so many attempts at once. Fewer may fit.
+    #[error(
+        "the {engine} engine ran out of memory: {reason}; lower memory_mib, or take a smaller model"
+    )]
+    OutOfMemory {
+        /// Name of the engine.
+        engine: &'static str,
+        /// In the engine's words.
+        reason: String,
+    },
     /// The engine failed by itself.
     #[error("the {engine} engine failed: {reason}")]
     Backend {
@@ -256,6 +282,21 @@ pub enum EngineError {
         /// What it did.
         problem: ServerError,
     },
+}
+
+impl EngineError {
+    /// A failure inside an engine, by its own words: libraries have no type for a full device.
+    #[must_use]
+    pub fn backend(engine: &'static str, reason: String) -> Self {
+        let words = reason.to_ascii_lowercase();
+        let full =
+            ["out of memory", "out_of_memory", "failed to allocate", "cannot allocate memory"];
+        if full.iter().any(|known| words.contains(known)) {
+            Self::OutOfMemory { engine, reason }
+        } else {
+            Self::Backend { engine, reason }
+        }
+    }
 }
 
 /// What a model server did instead of answering.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use lode_proto::id::Hash;
 use serde::{Deserialize, Serialize};
 
+use crate::hours::Hours;
+
 /// Everything a miner is told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +22,50 @@ pub struct MinerConfig {
     /// Stop once the coordinator says that the campaign is over, instead of waiting for the next.
     #[serde(default)]
     pub stop_when_finished: bool,
+    /// Further networks, asked for work in this order while those before them have none or cannot
+    /// be reached. Each has its own queue and receipts.
+    #[serde(default)]
+    pub fallback: Vec<NetworkConfig>,
+    /// Most memory that groups in work may take together, MiB, besides the model; 0 sets no limit.
+    #[serde(default)]
+    pub memory_mib: u64,
+    /// When new work is taken, local time, for example `["22:00-07:00"]`; always where it is empty.
+    #[serde(default)]
+    pub hours: Vec<Hours>,
+    /// Take no new work; what is held is finished. `lode miner pause` does the same without a restart.
+    #[serde(default)]
+    pub maintenance: bool,
+    /// Time that groups in work get to end after SIGTERM, seconds; then they are given back.
+    #[serde(default = "default_drain_seconds")]
+    pub drain_seconds: u64,
+}
+
+impl MinerConfig {
+    /// All networks, in order of preference: id and addresses.
+    pub fn networks(&self) -> impl Iterator<Item = (&str, &[String])> {
+        let first = (self.network.as_str(), self.coordinator.as_slice());
+        let further = self.fallback.iter().map(|one| (one.network.as_str(), &one.coordinator[..]));
+        std::iter::once(first).chain(further)
+    }
+
+    /// The file that holds new work off while it is there.
+    #[must_use]
+    pub fn pause_file(&self) -> PathBuf {
+        self.data.join(PAUSE_FILE)
+    }
+}
+
+/// Name of [`MinerConfig::pause_file`] in the data folder.
+pub const PAUSE_FILE: &str = "paused";
+
+/// One network and how to reach it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// The network's id, 64 hexadecimal digits.
+    pub network: String,
+    /// Addresses of its coordinator; all are tried.
+    pub coordinator: Vec<String>,
 }
 
 /// Which engine.
@@ -32,6 +78,10 @@ pub enum EngineKind {
     Mistralrs,
     /// A server that speaks OpenAI's `/v1/completions`.
     Openai,
+}
+
+fn default_drain_seconds() -> u64 {
+    20
 }
 
 fn default_temperature() -> u32 {

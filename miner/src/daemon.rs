@@ -1,100 +1,138 @@
-//! The shell around [`crate::queue`]: network, disk and engine.
+//! The shell around [`crate::queue`]: networks, disk and engine.
 //!
-//! One lease at a time (several in flight come with the memory budget): hand in what is ready,
-//! else work on what is leased, else ask for more. While the engine works, heartbeats tell the
-//! coordinator, and what it cancels is stopped.
+//! ```text
+//! run ─► one task a network (network.rs): hand in ─► heartbeat ─► lease ─► generate ─┐
+//!                  ▲                                                                ▼
+//!                  └────────── keep what was generated ◄─ engine, within Slots ◄────┘
+//! ```
+//!
+//! Each network has its own queue, sequence and receipts; all share the engine. A network is asked for
+//! work only while none before it in the configuration has some ([`Order`]). Groups run as the engine
+//! and the memory budget allow ([`Slots`]); the next lease is asked for shortly before a group ends
+//! ([`crate::slots::Pace`]), so that the engine does not wait for the network and no lease for the
+//! engine. What was generated is on disk before anything else happens to it, also while the
+//! coordinator is away.
 
+mod gate;
 mod generate;
+mod leases;
+mod network;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::{Arc, atomic::AtomicUsize};
 
 use lode_engine::Engine;
 use lode_node::{
     keystore::{KeyKind, Keystore},
-    killpoint,
     rpc::{Caller, Client, Retry},
     sequence::Sequence,
     stop::Stop,
-    transport::{Multiaddr, Protocol, Target, Transport, TransportConfig},
+    transport::{Handle, Multiaddr, Protocol, Target, Transport, TransportConfig},
 };
 use lode_proto::{
-    attempt::GroupCommit,
-    genesis::Genesis,
-    id::{LeaseId, NetworkId, PolicyId},
-    key::PublicKey,
-    limits::HEARTBEAT_MS,
-    mine::{MineReply, MineRequest, NoWork},
+    id::{NetworkId, PolicyId},
+    key::SecretKey,
+    limits::MAX_GROUP_SIZE,
     policy::PolicyCard,
-    refusal::Refusal,
 };
+use tokio::task::JoinSet;
 
 pub use crate::report::{Event, EventSink, MinerError};
 use crate::{
     config::MinerConfig,
-    queue::{Record, Step, Totals},
+    queue::Totals,
+    slots::{Order, Slots},
     store::Store,
     work,
 };
+use network::Network;
 
-struct Miner {
+/// Most networks of one miner.
+pub const MAX_NETWORKS: usize = 8;
+
+/// What all networks of a miner share.
+struct Shared {
     config: MinerConfig,
     engine: Arc<dyn Engine>,
     card: PolicyCard,
     policy: PolicyId,
-    client: Client<MineRequest>,
-    network: NetworkId,
-    coordinator: PublicKey,
-    store: Store,
     stop: Stop,
     events: EventSink,
-    last_wait: Option<NoWork>,
+    order: Order,
+    slots: Slots,
+    /// Attempts that go to the engine at once; smaller after it ran out of memory.
+    batch: AtomicUsize,
 }
 
 /// Runs a miner until `stop` is set, or the campaign is over and the configuration says so.
 ///
 /// # Errors
-/// [`MinerError`] for what no waiting could mend. A coordinator that is away is waited for.
+/// [`MinerError`] for what no waiting could mend, once no network is left that it does not concern.
+/// A coordinator that is away is waited for.
 pub async fn run(
     config: MinerConfig,
     engine: Arc<dyn Engine>,
     stop: Stop,
     events: EventSink,
 ) -> Result<Totals, MinerError> {
-    let network: NetworkId =
-        config.network.parse().map_err(|error| MinerError::Config(format!("network: {error}")))?;
-    let addresses = parse_addresses(&config.coordinator)?;
+    let wanted = targets(&config)?;
     let (key, _made) = Keystore::open(&config.data)?.get_or_create(KeyKind::Node)?;
-    let store = Store::open(&config.data.join("queue"))?;
-    let sequence = Sequence::open(&config.data, network)?;
     let (handle, _incoming) =
         Transport::start(TransportConfig::caller(key.clone(), vec![Protocol::Mine])).await?;
-    let client = Client::new(
-        handle.clone(),
-        Target::at(addresses),
-        Caller::new(key, sequence),
-        Retry::FOREVER,
-    );
     let grammar = work::grammar_version(config.engine.grammar && engine.supports_grammar());
     let card = engine.policy_card(config.engine.temperature_milli, grammar);
     let policy = card.policy.id().map_err(|error| MinerError::Config(error.to_string()))?;
-    let mut miner = Miner {
-        coordinator: client.caller().public(),
+    let shared = Arc::new(Shared {
+        order: Order::new(wanted.len()),
+        slots: Slots::new(engine.concurrent_groups(), config.memory_mib),
+        batch: AtomicUsize::new(MAX_GROUP_SIZE as usize),
         config,
         engine,
         card,
         policy,
-        client,
-        network,
-        store,
         stop,
         events,
-        last_wait: None,
-    };
-    let result = miner.work().await;
+    });
+    let mut networks = JoinSet::new();
+    for (place, (id, addresses)) in wanted.into_iter().enumerate() {
+        let network = open(&shared, place, id, addresses, &key, &handle)?;
+        networks.spawn(network.run());
+    }
+    let (mut totals, mut failure) = (Totals::default(), None);
+    while let Some(ended) = networks.join_next().await {
+        let (id, own, result) = ended.map_err(|error| MinerError::Crashed(error.to_string()))?;
+        totals.add(&own);
+        if let Err(error) = result {
+            if !networks.is_empty() {
+                tracing::error!(network = %id, %error, "this network is given up; the others go on");
+            }
+            failure = failure.or(Some(error));
+        }
+    }
     handle.shutdown().await;
-    let totals = miner.store.queue().totals();
-    (miner.events)(Event::Stopped { totals });
-    result.map(|()| totals)
+    (shared.events)(Event::Stopped { totals });
+    failure.map_or(Ok(totals), Err)
+}
+
+/// Id and addresses of each network, in order of preference.
+fn targets(config: &MinerConfig) -> Result<Vec<(NetworkId, Vec<Multiaddr>)>, MinerError> {
+    let mut found: Vec<(NetworkId, Vec<Multiaddr>)> = Vec::new();
+    for (id, addresses) in config.networks() {
+        let id: NetworkId =
+            id.parse().map_err(|error| MinerError::Config(format!("network: {error}")))?;
+        if found.iter().any(|(known, _)| *known == id) {
+            return Err(MinerError::Config(format!(
+                "network {id} is named twice; give all addresses of a coordinator in one list"
+            )));
+        }
+        found.push((id, parse_addresses(addresses)?));
+    }
+    if found.len() > MAX_NETWORKS {
+        let got = found.len();
+        return Err(MinerError::Config(format!(
+            "{got} networks are named, at most {MAX_NETWORKS} are possible"
+        )));
+    }
+    Ok(found)
 }
 
 fn parse_addresses(texts: &[String]) -> Result<Vec<Multiaddr>, MinerError> {
@@ -114,222 +152,17 @@ fn parse_addresses(texts: &[String]) -> Result<Vec<Multiaddr>, MinerError> {
         .collect()
 }
 
-/// What the main loop does after a step.
-enum Next {
-    GoOn,
-    Wait(Duration),
-    Finished,
-}
-
-impl Miner {
-    async fn work(&mut self) -> Result<(), MinerError> {
-        let stop = self.stop.clone();
-        tokio::select! {
-            joined = self.join() => joined?,
-            () = stop.stopped() => return Ok(()),
-        }
-        loop {
-            if stop.is_stopped() {
-                return self.drain().await;
-            }
-            match self.step().await? {
-                Next::GoOn => {}
-                Next::Finished => return Ok(()),
-                Next::Wait(pause) => tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = stop.stopped() => {}
-                },
-            }
-        }
-    }
-
-    async fn join(&mut self) -> Result<(), MinerError> {
-        let request = MineRequest::Join {
-            account: None,
-            card: Box::new(self.card.clone()),
-            software: concat!("lode/", env!("CARGO_PKG_VERSION")).into(),
-        };
-        match self.client.call(&request).await? {
-            MineReply::Joined { genesis, last_sequence } => {
-                let (network, genesis) = Genesis::open(&genesis)?;
-                if network != self.network {
-                    return Err(MinerError::OtherNetwork { got: network, want: self.network });
-                }
-                self.coordinator = genesis.coordinator;
-                self.client.raise_sequence(last_sequence).await?;
-                let miner = self.client.caller().public();
-                (self.events)(Event::Joined { network, policy: self.policy, miner });
-                Ok(())
-            }
-            MineReply::Refused(refusal) => Err(MinerError::Refused(refusal)),
-            _ => Err(MinerError::Protocol("join")),
-        }
-    }
-
-    /// Takes the one next step of what is closest to done.
-    async fn step(&mut self) -> Result<Next, MinerError> {
-        let ready = self
-            .store
-            .queue()
-            .jobs()
-            .filter_map(|job| job.next().map(|step| (step, job.lease.id)))
-            .min_by_key(|(step, _)| match step {
-                Step::Submit(_) => 0,
-                Step::Commit => 1,
-                Step::Generate => 2,
-            });
-        match ready {
-            Some((Step::Submit(index), lease)) => self.submit(lease, index).await,
-            Some((Step::Commit, lease)) => self.commit(lease).await,
-            Some((Step::Generate, lease)) => self.generate(lease).await,
-            None => self.lease().await,
-        }
-    }
-
-    async fn lease(&mut self) -> Result<Next, MinerError> {
-        match self.client.call(&MineRequest::Lease { policy: self.policy }).await? {
-            MineReply::Lease(lease) => {
-                let id = lease.id;
-                self.append(&Record::Leased(lease))?;
-                killpoint::reach("miner:leased");
-                self.last_wait = None;
-                (self.events)(Event::Leased { lease: id });
-                Ok(Next::GoOn)
-            }
-            MineReply::NoWork { reason, retry_after_ms } => {
-                if reason == NoWork::Finished && self.config.stop_when_finished {
-                    return Ok(Next::Finished);
-                }
-                if self.last_wait.replace(reason) != Some(reason) {
-                    (self.events)(Event::Waiting { reason });
-                }
-                Ok(Next::Wait(Duration::from_millis(retry_after_ms)))
-            }
-            MineReply::Refused(Refusal::NotJoined | Refusal::UnknownPolicy) => {
-                self.join().await?;
-                Ok(Next::GoOn)
-            }
-            MineReply::Refused(Refusal::TooManyLeases { .. }) => {
-                // Leases from before a restart whose record was not durable: they run out.
-                Ok(Next::Wait(Duration::from_millis(HEARTBEAT_MS)))
-            }
-            MineReply::Refused(refusal) => Err(MinerError::Refused(refusal)),
-            _ => Err(MinerError::Protocol("lease")),
-        }
-    }
-
-    async fn commit(&mut self, id: LeaseId) -> Result<Next, MinerError> {
-        let Some(job) = self.store.queue().job(&id) else { return Ok(Next::GoOn) };
-        let attempts: Result<Vec<_>, _> = job.attempts.iter().map(|a| a.id()).collect();
-        let attempts = attempts.map_err(|error| MinerError::Config(error.to_string()))?;
-        // The policy that made them, which need not be the one the miner runs now.
-        let policy = job.attempts.first().map_or(self.policy, |attempt| attempt.policy);
-        let commit = GroupCommit { lease: id, policy, attempts };
-        match self.client.call(&MineRequest::Commit(commit)).await? {
-            MineReply::Committed { .. } => {
-                killpoint::reach("miner:committed");
-                self.append(&Record::Committed { lease: id })?;
-                Ok(Next::GoOn)
-            }
-            reply => self.refused(id, reply, "commit").await,
-        }
-    }
-
-    async fn submit(&mut self, id: LeaseId, index: u32) -> Result<Next, MinerError> {
-        let attempt = self
-            .store
-            .queue()
-            .job(&id)
-            .and_then(|job| job.attempts.iter().find(|attempt| attempt.index == index))
-            .cloned();
-        let Some(attempt) = attempt else { return Ok(Next::GoOn) };
-        match self.client.call(&MineRequest::Submit(attempt.clone())).await? {
-            MineReply::Receipt(receipt) => {
-                killpoint::reach("miner:receipted");
-                let me = self.client.caller().public();
-                let checked = self.store.queue().check_receipt(
-                    &receipt,
-                    self.network,
-                    &self.coordinator,
-                    &me,
-                    &attempt,
-                );
-                if let Err(error) = checked {
-                    // The work is done either way; the operator decides whether to go on here.
-                    tracing::error!(%error, "a receipt is not what it should be; it is kept");
-                }
-                self.append(&Record::Receipted { lease: id, index, receipt })?;
-                if self.store.queue().job(&id).is_none() {
-                    let totals = self.store.queue().totals();
-                    (self.events)(Event::Delivered { lease: id, totals });
-                }
-                Ok(Next::GoOn)
-            }
-            reply => self.refused(id, reply, "submit").await,
-        }
-    }
-
-    /// What to do when a commitment or an attempt is not taken.
-    async fn refused(
-        &mut self,
-        id: LeaseId,
-        reply: MineReply,
-        asked: &'static str,
-    ) -> Result<Next, MinerError> {
-        match reply {
-            MineReply::Refused(Refusal::NotJoined | Refusal::UnknownPolicy) => {
-                self.join().await?;
-                Ok(Next::GoOn)
-            }
-            MineReply::Refused(refusal) => self.drop_lease(id, &refusal.to_string()),
-            _ => Err(MinerError::Protocol(asked)),
-        }
-    }
-
-    async fn hand_back(&mut self, id: LeaseId, reason: &str) -> Result<Next, MinerError> {
-        let reason: String = reason.chars().take(300).collect();
-        let request = MineRequest::HandBack { lease: id, reason: reason.clone() };
-        match self.client.call(&request).await? {
-            MineReply::HandedBack | MineReply::Refused(_) => self.drop_lease(id, &reason),
-            _ => Err(MinerError::Protocol("hand back")),
-        }
-    }
-
-    fn drop_lease(&mut self, id: LeaseId, reason: &str) -> Result<Next, MinerError> {
-        self.append(&Record::Dropped { lease: id, reason: reason.into() })?;
-        tracing::warn!(lease = %id.short(), reason, "dropped a lease");
-        (self.events)(Event::Dropped { lease: id, reason: reason.into() });
-        Ok(Next::GoOn)
-    }
-
-    /// Hands in what is ready and gives back what is not, within one try each.
-    async fn drain(&mut self) -> Result<(), MinerError> {
-        let limit = Duration::from_secs(20);
-        let work = async {
-            loop {
-                let open: Vec<(LeaseId, Option<Step>)> =
-                    self.store.queue().jobs().map(|job| (job.lease.id, job.next())).collect();
-                let Some((id, step)) = open.into_iter().next() else { return Ok(()) };
-                match step {
-                    Some(Step::Submit(index)) => self.submit(id, index).await?,
-                    Some(Step::Commit) => self.commit(id).await?,
-                    Some(Step::Generate) | None => {
-                        self.hand_back(id, "the miner is shutting down").await?
-                    }
-                };
-            }
-        };
-        match tokio::time::timeout(limit, work).await {
-            Ok(result) => result,
-            Err(_) => {
-                tracing::warn!("the coordinator is away; what is ready stays in the queue");
-                Ok(())
-            }
-        }
-    }
-
-    fn append(&mut self, record: &Record) -> Result<(), MinerError> {
-        // One sync of a few milliseconds; nothing else of this miner could go on meanwhile.
-        Ok(tokio::task::block_in_place(|| self.store.append(record))?)
-    }
+fn open(
+    shared: &Arc<Shared>,
+    place: usize,
+    id: NetworkId,
+    addresses: Vec<Multiaddr>,
+    key: &SecretKey,
+    handle: &Handle,
+) -> Result<Network, MinerError> {
+    let store = Store::open(&crate::store::folder(&shared.config.data, id))?;
+    let sequence = Sequence::open(&shared.config.data, id)?;
+    let caller = Caller::new(key.clone(), sequence);
+    let client = Client::new(handle.clone(), Target::at(addresses), caller, Retry::FOREVER);
+    Ok(Network::new(Arc::clone(shared), place, id, client, store))
 }

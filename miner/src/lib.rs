@@ -14,10 +14,13 @@
 
 pub mod config;
 pub mod daemon;
+mod hours;
 pub mod queue;
 mod report;
+mod slots;
 mod store;
 mod work;
 
-pub use config::{EngineConfig, EngineKind, MinerConfig};
+pub use config::{EngineConfig, EngineKind, MinerConfig, NetworkConfig, PAUSE_FILE};
 pub use daemon::{Event, MinerError, run};
+pub use hours::Hours;

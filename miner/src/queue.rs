@@ -111,6 +111,16 @@ pub struct Totals {
     pub dropped: u64,
 }
 
+impl Totals {
+    /// Adds another network's count.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.receipts += other.receipts;
+        self.credits_milli += other.credits_milli;
+        self.groups += other.groups;
+        self.dropped += other.dropped;
+    }
+}
+
 /// Why a receipt is not what it should be. The work stays counted; the operator is told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiptError {

@@ -56,6 +56,12 @@ pub enum MinerError {
     /// The engine cannot work.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// A task of this program ended in a way that it never should.
+    #[error("a part of the miner crashed: {0}; please report it")]
+    Crashed(String),
+    /// The miner was told to stop before the coordinator answered. Never leaves the daemon.
+    #[error("the miner is stopping")]
+    Stopping,
     /// The coordinator answered something that does not fit the question.
     #[error("the coordinator gave an answer that does not fit the question ({0})")]
     Protocol(&'static str),

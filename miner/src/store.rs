@@ -1,11 +1,16 @@
 //! The queue and its durable log as one: a record is applied once it is on disk.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lode_node::log::{Batch, DurableLog, LogError, SledLog};
-use lode_proto::{codec, limits::MAX_ENCODED_BYTES};
+use lode_proto::{codec, id::NetworkId, limits::MAX_ENCODED_BYTES};
 
 use crate::queue::{Queue, Record};
+
+/// Where the queue of a network lies in a miner's data folder.
+pub(crate) fn folder(data: &Path, network: NetworkId) -> PathBuf {
+    data.join("networks").join(network.to_string()).join("queue")
+}
 
 /// The queue with its log.
 pub(crate) struct Store {

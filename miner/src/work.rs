@@ -1,5 +1,7 @@
 //! From a lease to attempts: check the task, render its prompt, run the engine.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use lode_engine::{Completion, Control, Engine, EngineError, GroupRequest};
 use lode_proto::{
     attempt::{Attempt, Finish},
@@ -12,6 +14,9 @@ use lode_tasks::{
     grammar::{self, GRAMMAR_VERSION},
     types::Task,
 };
+
+/// Bytes of a prompt's text that make a token, at least: for an estimate that is rather too high.
+const BYTES_A_TOKEN: usize = 3;
 
 /// Why a lease cannot be answered.
 #[derive(Debug, thiserror::Error)]
@@ -40,26 +45,59 @@ pub(crate) fn open_task(lease: &Lease) -> Result<Task, WorkError> {
     Ok(task)
 }
 
+/// How attempts are made.
+pub(crate) struct How<'h> {
+    pub(crate) policy: PolicyId,
+    pub(crate) temperature_milli: u32,
+    pub(crate) grammar: bool,
+    /// Attempts that go to the engine at once; halved for good when it runs out of memory.
+    pub(crate) batch: &'h AtomicUsize,
+}
+
+/// Memory that a lease's group will take in the engine, bytes. The prompt is known by its bytes, of
+/// which a token has several.
+pub(crate) fn group_bytes(engine: &dyn Engine, lease: &Lease) -> u64 {
+    let attempts = lease.attempt_seeds.len();
+    let prompt_tokens = lease.task.len() / BYTES_A_TOKEN;
+    engine.group_bytes(prompt_tokens, attempts, lease.max_completion_tokens)
+}
+
 /// Generates all attempts of a lease. An attempt that the engine could not make is handed in as an
-/// empty text: a group is whole or nothing, and leaving one out would be choosing.
+/// empty text: a group is whole or nothing, and leaving one out would be choosing. Where it could
+/// make none, that is the engine's failure and no answer.
 pub(crate) async fn answer(
     engine: &dyn Engine,
     lease: &Lease,
-    policy: PolicyId,
-    temperature_milli: u32,
-    grammar: bool,
+    how: &How<'_>,
     control: &Control,
 ) -> Result<Vec<Attempt>, WorkError> {
     let task = open_task(lease)?;
-    let request = GroupRequest {
+    let grammar = how.grammar.then(|| grammar::grammar(&task));
+    let request = |seeds: &[[u8; 32]]| GroupRequest {
         prompt: task.prompt(),
-        grammar: grammar.then(|| grammar::grammar(&task)),
-        attempt_seeds: lease.attempt_seeds.clone(),
-        temperature_milli,
+        grammar: grammar.clone(),
+        attempt_seeds: seeds.to_vec(),
+        temperature_milli: how.temperature_milli,
         max_completion_tokens: lease.max_completion_tokens,
         evidence: false,
     };
-    let completions = engine.generate(request, control).await?;
+    let mut completions = Vec::with_capacity(lease.attempt_seeds.len());
+    while let Some(left) = lease.attempt_seeds.get(completions.len()..).filter(|s| !s.is_empty()) {
+        let batch = how.batch.load(Ordering::Relaxed).clamp(1, left.len());
+        match engine.generate(request(left.get(..batch).unwrap_or(left)), control).await {
+            Ok(more) => completions.extend(more),
+            Err(error @ EngineError::OutOfMemory { .. }) if batch > 1 => {
+                how.batch.fetch_min(batch / 2, Ordering::Relaxed);
+                tracing::warn!(%error, batch = batch / 2, "smaller batches from now on");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if completions.iter().all(Result::is_err)
+        && let Some(Err(error)) = completions.pop()
+    {
+        return Err(error.into());
+    }
     let mut attempts = Vec::with_capacity(completions.len());
     for (index, completion) in (0_u32..).zip(completions) {
         let completion = completion.or_else(|error| match error {
@@ -75,7 +113,7 @@ pub(crate) async fn answer(
                 })
             }
         })?;
-        attempts.push(attempt(lease, index, policy, completion));
+        attempts.push(attempt(lease, index, how.policy, completion));
     }
     Ok(attempts)
 }

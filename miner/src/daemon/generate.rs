@@ -1,123 +1,122 @@
-//! Working on a lease: the engine runs, and meanwhile heartbeats tell the coordinator so and learn
-//! what it cancels.
+//! Groups in the engine: started where there is room, kept when they end.
 
-use std::time::{Duration, Instant};
-
-use lode_engine::{Control, EngineError};
-use lode_node::killpoint;
-use lode_proto::{
-    attempt::Attempt,
-    id::LeaseId,
-    limits::HEARTBEAT_MS,
-    mine::{Lease, MineReply, MineRequest},
-    refusal::Refusal,
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
-use super::{Miner, Next};
+use lode_engine::{Control, EngineError};
+use lode_node::{killpoint, rpc::Retry};
+use lode_proto::{attempt::Attempt, id::LeaseId};
+use tokio::task::JoinError;
+
+use super::network::{Network, Running};
 use crate::{
     queue::Record,
     report::{Event, MinerError},
     work::{self, WorkError},
 };
 
-impl Miner {
-    pub(super) async fn generate(&mut self, id: LeaseId) -> Result<Next, MinerError> {
-        let Some(lease) = self.store.queue().job(&id).map(|job| job.lease.clone()) else {
-            return Ok(Next::GoOn);
-        };
-        // A lease from before a restart may be over; generating for it would be for nothing.
-        if self.is_cancelled(id).await? {
-            return self.drop_lease(id, "the coordinator says that it is over");
+/// Failures in a row after which an engine in this process is taken for broken.
+const MAX_TROUBLES: u32 = 5;
+/// Pauses after failures of the engine: a server may come back.
+const TROUBLE: Retry = Retry {
+    tries: u32::MAX,
+    first_pause: Duration::from_millis(100),
+    longest_pause: Duration::from_secs(300),
+};
+
+/// How a group ended.
+pub(super) struct Finished {
+    lease: LeaseId,
+    result: Result<Vec<Attempt>, WorkError>,
+}
+
+impl Network {
+    /// Starts a group for each lease that waits, as far as there is room.
+    pub(super) fn start_groups(&mut self) {
+        for id in self.waiting() {
+            let Some(lease) = self.store.queue().job(&id).map(|job| job.lease.clone()) else {
+                continue;
+            };
+            if self.giving_back.iter().any(|(given, _)| *given == id) {
+                continue;
+            }
+            let bytes = work::group_bytes(self.shared.engine.as_ref(), &lease);
+            let Some(slot) = self.shared.slots.take(bytes) else { return };
+            self.group_bytes = bytes;
+            let control = Control::default();
+            let running =
+                Running { control: control.clone(), since: Instant::now(), cancelled: false };
+            self.running.insert(id, running);
+            let shared = Arc::clone(&self.shared);
+            self.groups.spawn(async move {
+                let settings = &shared.config.engine;
+                let how = work::How {
+                    policy: shared.policy,
+                    temperature_milli: settings.temperature_milli,
+                    grammar: settings.grammar && shared.engine.supports_grammar(),
+                    batch: &shared.batch,
+                };
+                let result = work::answer(shared.engine.as_ref(), &lease, &how, &control).await;
+                drop(slot);
+                Finished { lease: lease.id, result }
+            });
         }
-        let control = Control::default();
-        let started = Instant::now();
-        match self.generate_with_heartbeat(&lease, &control).await? {
-            Err(WorkError::Engine(EngineError::Cancelled)) if self.stop.is_stopped() => {
-                Ok(Next::GoOn)
-            }
-            Err(WorkError::Engine(EngineError::Cancelled)) => {
-                self.drop_lease(id, "the coordinator cancelled it while it was worked on")
-            }
-            Err(WorkError::Engine(
-                error @ (EngineError::TooLong { .. }
-                | EngineError::Grammar { .. }
-                | EngineError::Request { .. }),
-            )) => self.hand_back(id, &error.to_string()).await,
-            Err(WorkError::Engine(error)) => {
-                self.hand_back(id, &error.to_string()).await?;
-                Err(error.into())
-            }
-            Err(error @ WorkError::Task(_)) => self.hand_back(id, &error.to_string()).await,
+    }
+
+    /// Makes what a group wrote durable, or finds out what to do instead.
+    pub(super) fn keep(&mut self, ended: Result<Finished, JoinError>) -> Result<(), MinerError> {
+        let Finished { lease: id, result } =
+            ended.map_err(|error| MinerError::Crashed(error.to_string()))?;
+        let Some(running) = self.running.remove(&id) else { return Ok(()) };
+        let elapsed = running.since.elapsed();
+        match result {
             Ok(attempts) => {
                 let tokens = attempts.iter().map(|a| u64::from(a.completion_tokens)).sum();
                 let count = attempts.len();
                 killpoint::reach("miner:generated");
                 self.append(&Record::Generated { lease: id, attempts })?;
                 killpoint::reach("miner:kept");
-                let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+                self.pace.took(elapsed);
+                self.troubles = 0;
+                let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
                 let event = Event::Generated { lease: id, attempts: count, tokens, elapsed_ms };
-                (self.events)(event);
-                Ok(Next::GoOn)
+                (self.shared.events)(event);
+                Ok(())
             }
+            // Still in the queue: it is given back with what else is left.
+            Err(WorkError::Engine(EngineError::Cancelled)) if !running.cancelled => Ok(()),
+            Err(WorkError::Engine(EngineError::Cancelled)) => {
+                self.drop_lease(id, "the coordinator cancelled it while it was worked on").map(drop)
+            }
+            // The task is what the engine cannot take; the next may be another.
+            Err(
+                error @ (WorkError::Task(_)
+                | WorkError::Engine(
+                    EngineError::TooLong { .. }
+                    | EngineError::Grammar { .. }
+                    | EngineError::Request { .. },
+                )),
+            ) => {
+                self.giving_back.push_back((id, error.to_string()));
+                Ok(())
+            }
+            Err(WorkError::Engine(error)) => self.trouble(id, error),
         }
     }
 
-    /// Runs the engine; meanwhile tells the coordinator that we are at it, and stops when told.
-    async fn generate_with_heartbeat(
-        &self,
-        lease: &Lease,
-        control: &Control,
-    ) -> Result<Result<Vec<Attempt>, WorkError>, MinerError> {
-        let engine = &self.config.engine;
-        let answer = work::answer(
-            self.engine.as_ref(),
-            lease,
-            self.policy,
-            engine.temperature_milli,
-            engine.grammar && self.engine.supports_grammar(),
-            control,
-        );
-        tokio::pin!(answer);
-        let beats = self.heartbeats(lease.id, control);
-        tokio::pin!(beats);
-        loop {
-            tokio::select! {
-                result = &mut answer => return Ok(result),
-                () = self.stop.stopped(), if !control.cancel.is_cancelled() => {
-                    control.cancel.cancel();
-                }
-                error = &mut beats, if !control.cancel.is_cancelled() => {
-                    control.cancel.cancel();
-                    if let Some(error) = error {
-                        return Err(error);
-                    }
-                }
-            }
+    /// The engine failed: the lease goes back, and the next one comes after a pause.
+    fn trouble(&mut self, id: LeaseId, error: EngineError) -> Result<(), MinerError> {
+        self.troubles += 1;
+        self.giving_back.push_back((id, error.to_string()));
+        let server = matches!(error, EngineError::Server { .. });
+        if !server && self.troubles >= MAX_TROUBLES {
+            return Err(MinerError::Engine(error));
         }
-    }
-
-    /// Ends when the lease is cancelled (`None`) or the coordinator cannot be talked to for good.
-    async fn heartbeats(&self, lease: LeaseId, control: &Control) -> Option<MinerError> {
-        loop {
-            tokio::time::sleep(Duration::from_millis(HEARTBEAT_MS)).await;
-            match self.is_cancelled(lease).await {
-                Ok(false) => {}
-                Ok(true) => return None,
-                Err(error) => return Some(error),
-            }
-            if control.cancel.is_cancelled() {
-                return None;
-            }
-        }
-    }
-
-    async fn is_cancelled(&self, lease: LeaseId) -> Result<bool, MinerError> {
-        match self.client.call(&MineRequest::Heartbeat { leases: vec![lease] }).await? {
-            MineReply::Alive { cancelled } => Ok(cancelled.contains(&lease)),
-            // It was restarted and does not know us yet; the lease itself is in its log.
-            MineReply::Refused(Refusal::NotJoined) => Ok(false),
-            MineReply::Refused(refusal) => Err(MinerError::Refused(refusal)),
-            _ => Err(MinerError::Protocol("heartbeat")),
-        }
+        let pause = TROUBLE.pause(self.troubles);
+        tracing::error!(%error, pause_s = pause.as_secs_f64(), "the engine failed");
+        self.not_before = Some(Instant::now() + pause);
+        Ok(())
     }
 }

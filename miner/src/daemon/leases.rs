@@ -1,0 +1,194 @@
+//! What a miner asks of a coordinator, and what it does with the answers.
+
+use std::time::{Duration, Instant};
+
+use lode_node::killpoint;
+use lode_proto::{
+    attempt::GroupCommit,
+    genesis::Genesis,
+    id::LeaseId,
+    limits::HEARTBEAT_MS,
+    mine::{MineReply, MineRequest, NoWork},
+    refusal::Refusal,
+};
+
+use super::network::{Network, Next};
+use crate::{
+    queue::{Record, Step},
+    report::{Event, MinerError},
+};
+
+/// Bytes of a reason that is given to the coordinator.
+const MAX_REASON_CHARS: usize = 300;
+
+impl Network {
+    pub(super) async fn join(&mut self) -> Result<(), MinerError> {
+        let request = MineRequest::Join {
+            account: None,
+            card: Box::new(self.shared.card.clone()),
+            software: concat!("lode/", env!("CARGO_PKG_VERSION")).into(),
+        };
+        match self.ask(&request).await? {
+            MineReply::Joined { genesis, last_sequence } => {
+                let (network, genesis) = Genesis::open(&genesis)?;
+                if network != self.id {
+                    return Err(MinerError::OtherNetwork { got: network, want: self.id });
+                }
+                self.coordinator = genesis.coordinator;
+                self.client.raise_sequence(last_sequence).await?;
+                let (policy, miner) = (self.shared.policy, self.client.caller().public());
+                (self.shared.events)(Event::Joined { network, policy, miner });
+                Ok(())
+            }
+            MineReply::Refused(refusal) => Err(MinerError::Refused(refusal)),
+            _ => Err(MinerError::Protocol("join")),
+        }
+    }
+
+    pub(super) async fn lease(&mut self) -> Result<Next, MinerError> {
+        match self.ask(&MineRequest::Lease { policy: self.shared.policy }).await? {
+            MineReply::Lease(lease) => {
+                let (id, remaining) = (lease.id, Duration::from_millis(lease.remaining_ms));
+                self.append(&Record::Leased(lease))?;
+                killpoint::reach("miner:leased");
+                self.last_wait = None;
+                self.pace.leased(remaining);
+                self.shared.order.set(self.place, true);
+                (self.shared.events)(Event::Leased { lease: id });
+                Ok(Next::GoOn)
+            }
+            MineReply::NoWork { reason, retry_after_ms } => {
+                self.shared.order.set(self.place, false);
+                let nothing_held = self.store.queue().jobs().next().is_none();
+                if reason == NoWork::Finished
+                    && self.shared.config.stop_when_finished
+                    && nothing_held
+                {
+                    return Ok(Next::Finished);
+                }
+                if self.last_wait.replace(reason) != Some(reason) {
+                    (self.shared.events)(Event::Waiting { reason });
+                }
+                self.not_before = Some(Instant::now() + Duration::from_millis(retry_after_ms));
+                Ok(Next::GoOn)
+            }
+            MineReply::Refused(Refusal::NotJoined | Refusal::UnknownPolicy) => {
+                self.join().await?;
+                Ok(Next::GoOn)
+            }
+            MineReply::Refused(Refusal::TooManyLeases { .. }) => {
+                // Leases from before a restart whose record was not durable: they run out.
+                self.not_before = Some(Instant::now() + Duration::from_millis(HEARTBEAT_MS));
+                Ok(Next::GoOn)
+            }
+            MineReply::Refused(refusal) => Err(MinerError::Refused(refusal)),
+            _ => Err(MinerError::Protocol("lease")),
+        }
+    }
+
+    pub(super) async fn commit(&mut self, id: LeaseId) -> Result<Next, MinerError> {
+        let Some(job) = self.store.queue().job(&id) else { return Ok(Next::GoOn) };
+        let attempts: Result<Vec<_>, _> = job.attempts.iter().map(|a| a.id()).collect();
+        let attempts = attempts.map_err(|error| MinerError::Config(error.to_string()))?;
+        // The policy that made them, which need not be the one the miner runs now.
+        let policy = job.attempts.first().map_or(self.shared.policy, |attempt| attempt.policy);
+        let commit = GroupCommit { lease: id, policy, attempts };
+        match self.ask(&MineRequest::Commit(commit)).await? {
+            MineReply::Committed { .. } => {
+                killpoint::reach("miner:committed");
+                self.append(&Record::Committed { lease: id })?;
+                Ok(Next::GoOn)
+            }
+            reply => self.refused(id, reply, "commit").await,
+        }
+    }
+
+    pub(super) async fn submit(&mut self, id: LeaseId, index: u32) -> Result<Next, MinerError> {
+        let attempt = self
+            .store
+            .queue()
+            .job(&id)
+            .and_then(|job| job.attempts.iter().find(|attempt| attempt.index == index))
+            .cloned();
+        let Some(attempt) = attempt else { return Ok(Next::GoOn) };
+        match self.ask(&MineRequest::Submit(attempt.clone())).await? {
+            MineReply::Receipt(receipt) => {
+                killpoint::reach("miner:receipted");
+                let me = self.client.caller().public();
+                let checked = self.store.queue().check_receipt(
+                    &receipt,
+                    self.id,
+                    &self.coordinator,
+                    &me,
+                    &attempt,
+                );
+                if let Err(error) = checked {
+                    // The work is done either way; the operator decides whether to go on here.
+                    tracing::error!(%error, "a receipt is not what it should be; it is kept");
+                }
+                self.append(&Record::Receipted { lease: id, index, receipt })?;
+                if self.store.queue().job(&id).is_none() {
+                    let totals = self.store.queue().totals();
+                    (self.shared.events)(Event::Delivered { lease: id, totals });
+                }
+                Ok(Next::GoOn)
+            }
+            reply => self.refused(id, reply, "submit").await,
+        }
+    }
+
+    /// What to do when a commitment or an attempt is not taken.
+    async fn refused(
+        &mut self,
+        id: LeaseId,
+        reply: MineReply,
+        asked: &'static str,
+    ) -> Result<Next, MinerError> {
+        match reply {
+            MineReply::Refused(Refusal::NotJoined | Refusal::UnknownPolicy) => {
+                self.join().await?;
+                Ok(Next::GoOn)
+            }
+            MineReply::Refused(refusal) => self.drop_lease(id, &refusal.to_string()),
+            _ => Err(MinerError::Protocol(asked)),
+        }
+    }
+
+    pub(super) async fn hand_back(
+        &mut self,
+        id: LeaseId,
+        reason: &str,
+    ) -> Result<Next, MinerError> {
+        let reason: String = reason.chars().take(MAX_REASON_CHARS).collect();
+        let request = MineRequest::HandBack { lease: id, reason: reason.clone() };
+        match self.ask(&request).await? {
+            MineReply::HandedBack | MineReply::Refused(_) => self.drop_lease(id, &reason),
+            _ => Err(MinerError::Protocol("hand back")),
+        }
+    }
+
+    /// Names every lease that is not committed, and stops work on those that are over.
+    pub(super) async fn heartbeat(&mut self) -> Result<(), MinerError> {
+        let jobs = self.store.queue().jobs().filter(|job| job.next() == Some(Step::Generate));
+        let leases: Vec<LeaseId> = jobs.map(|job| job.lease.id).collect();
+        if leases.is_empty() {
+            return Ok(());
+        }
+        let cancelled = match self.ask(&MineRequest::Heartbeat { leases }).await? {
+            MineReply::Alive { cancelled } => cancelled,
+            // It was restarted and does not know us yet; the leases themselves are in its log.
+            MineReply::Refused(Refusal::NotJoined) => return self.join().await,
+            MineReply::Refused(refusal) => return Err(MinerError::Refused(refusal)),
+            _ => return Err(MinerError::Protocol("heartbeat")),
+        };
+        for lease in cancelled {
+            if let Some(running) = self.running.get_mut(&lease) {
+                running.cancelled = true;
+                running.control.cancel.cancel();
+            } else if self.waiting().contains(&lease) {
+                self.drop_lease(lease, "the coordinator says that it is over")?;
+            }
+        }
+        Ok(())
+    }
+}

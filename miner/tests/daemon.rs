@@ -1,0 +1,219 @@
+//! The daemon against a coordinator and an engine that do what a test tells them: several groups at
+//! once, several networks, and everything that goes wrong around a group.
+
+mod common;
+
+use std::sync::{Arc, Mutex, atomic::Ordering};
+
+use common::{Chief, GROUP, Scripted, settings};
+use lode_engine::{Engine, EngineError, ServerError};
+use lode_miner::{Event, MinerConfig, MinerError};
+use lode_node::stop::Stop;
+use lode_proto::mine::NoWork;
+use tokio::{sync::Semaphore, task::JoinHandle};
+
+type Ended = Result<lode_miner::queue::Totals, MinerError>;
+
+fn start(config: MinerConfig, engine: &Arc<Scripted>) -> (Stop, JoinHandle<Ended>) {
+    let stop = Stop::default();
+    let engine: Arc<dyn Engine> = Arc::clone(engine) as Arc<dyn Engine>;
+    let run = lode_miner::run(config, engine, stop.clone(), Arc::new(|_: Event| {}));
+    (stop, tokio::spawn(run))
+}
+
+fn free(groups: usize) -> Arc<Scripted> {
+    let engine = Scripted::new(groups, |_, _| Ok(()));
+    engine.gate.add_permits(Semaphore::MAX_PERMITS / 2);
+    engine
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_is_leased_is_handed_in_once_and_counted() {
+    let (data, chief) = (tempfile::tempdir().expect("a folder"), Chief::start(1).await);
+    chief.set(|book| {
+        book.tasks.extend(0..5);
+        book.none = Some(NoWork::Finished);
+    });
+    let engine = free(1);
+    let (_stop, run) = start(settings(data.path(), &[&chief]), &engine);
+    let totals = run.await.expect("no crash").expect("ends in order");
+    let book = chief.book();
+    assert_eq!((totals.groups, totals.receipts, totals.dropped), (5, 5 * GROUP as u64, 0));
+    assert_eq!(book.receipts.len(), 5 * GROUP);
+    assert!(book.commits.values().all(|commit| commit.attempts.len() == GROUP));
+    // Every attempt is what its own seed made.
+    assert!(book.attempts.iter().all(|((_, at), a)| a.completion == [*at as u8 + 1; 3]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_run_at_once_within_the_memory() {
+    for (memory_mib, at_once) in [(0, 3), (100, 2), (10, 1)] {
+        let (data, chief) = (tempfile::tempdir().expect("a folder"), Chief::start(1).await);
+        chief.set(|book| book.tasks.extend(0..6));
+        let mut engine = Scripted::new(3, |_, _| Ok(()));
+        Arc::get_mut(&mut engine).expect("alone").bytes = 50 * 1024 * 1024;
+        let mut config = settings(data.path(), &[&chief]);
+        config.memory_mib = memory_mib;
+        let (_stop, run) = start(config, &engine);
+        engine.until_inside(at_once).await;
+        chief.set(|book| book.none = Some(NoWork::Finished));
+        engine.gate.add_permits(6);
+        let totals = run.await.expect("no crash").expect("ends in order");
+        assert_eq!(totals.groups, 6, "{memory_mib} MiB");
+        assert_eq!(engine.most.load(Ordering::SeqCst), at_once, "{memory_mib} MiB");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_network_is_asked_while_the_first_has_nothing() {
+    let data = tempfile::tempdir().expect("a folder");
+    let (first, second) = (Chief::start(1).await, Chief::start(2).await);
+    second.set(|book| book.tasks.extend(0..3));
+    let engine = Scripted::new(1, |_, _| Ok(()));
+    let (_stop, run) = start(settings(data.path(), &[&first, &second]), &engine);
+    engine.until_inside(1).await;
+    assert_eq!((first.book().leased.len(), second.book().leased.len()), (0, 1));
+    // Work comes up at the preferred one.
+    first.set(|book| book.tasks.extend(10..12));
+    engine.gate.add_permits(1);
+    first.until(|book| book.leased.len() == 1).await;
+    engine.gate.add_permits(2);
+    first.until(|book| book.leased.len() == 2).await;
+    first.set(|book| book.none = Some(NoWork::Finished));
+    second.set(|book| book.none = Some(NoWork::Finished));
+    engine.gate.add_permits(100);
+    let totals = run.await.expect("no crash").expect("ends in order");
+    assert_eq!(totals.groups, 5);
+    let receipts = |chief: &Chief| chief.book().receipts.len();
+    assert_eq!((receipts(&first), receipts(&second)), (2 * GROUP, 3 * GROUP));
+    let folders = std::fs::read_dir(data.path().join("networks")).expect("folders").count();
+    assert_eq!(folders, 2, "each has its own queue");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_generated_while_the_coordinator_was_away_is_kept() {
+    let (data, chief) = (tempfile::tempdir().expect("a folder"), Chief::start(1).await);
+    chief.set(|book| book.tasks.push_back(7));
+    let engine = Scripted::new(1, |_, _| Ok(()));
+    let (stop, run) = start(settings(data.path(), &[&chief]), &engine);
+    engine.until_inside(1).await;
+    chief.set(|book| book.away = true);
+    engine.gate.add_permits(1);
+    engine.until_inside(0).await;
+    stop.stop();
+    let totals = run.await.expect("no crash").expect("ends though nobody answers");
+    assert_eq!((totals.receipts, totals.dropped), (0, 0));
+    // Another process, some day later.
+    chief.set(|book| {
+        book.away = false;
+        book.none = Some(NoWork::Finished);
+    });
+    let (_stop, run) = start(settings(data.path(), &[&chief]), &engine);
+    let totals = run.await.expect("no crash").expect("ends in order");
+    assert_eq!((totals.groups, totals.receipts), (1, GROUP as u64));
+    assert_eq!(engine.calls.load(Ordering::SeqCst), 1, "nothing was generated twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_device_gets_smaller_batches_and_the_same_texts() {
+    let (data, chief) = (tempfile::tempdir().expect("a folder"), Chief::start(1).await);
+    chief.set(|book| {
+        book.tasks.extend(0..2);
+        book.none = Some(NoWork::Finished);
+    });
+    let sizes = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&sizes);
+    let engine = Scripted::new(1, move |_, request| {
+        let size = request.attempt_seeds.len();
+        seen.lock().expect("not poisoned").push(size);
+        match size {
+            3.. => Err(EngineError::backend("scripted", "CUDA_ERROR_OUT_OF_MEMORY".into())),
+            _ => Ok(()),
+        }
+    });
+    engine.gate.add_permits(100);
+    let (_stop, run) = start(settings(data.path(), &[&chief]), &engine);
+    let totals = run.await.expect("no crash").expect("ends in order");
+    assert_eq!((totals.groups, totals.dropped), (2, 0));
+    assert_eq!(*sizes.lock().expect("not poisoned"), [4, 2, 2, 2, 2], "it remembers");
+    let book = chief.book();
+    assert!(book.attempts.iter().all(|((_, at), a)| a.completion == [*at as u8 + 1; 3]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_fails_gets_its_leases_back_and_another_chance() {
+    let (data, chief) = (tempfile::tempdir().expect("a folder"), Chief::start(1).await);
+    chief.set(|book| {
+        book.tasks.extend(0..2);
+        book.none = Some(NoWork::Finished);
+    });
+    let engine = Scripted::new(1, |call, _| match call {
+        0 => Err(EngineError::Server {
+            url: "http://127.0.0.1:1/v1".into(),
+            problem: ServerError::EarlyEnd("a scripted end".into()),
+        }),
+        _ => Ok(()),
+    });
+    engine.gate.add_permits(100);
+    let (_stop, run) = start(settings(data.path(), &[&chief]), &engine);
+    let totals = run.await.expect("no crash").expect("ends in order");
+    assert_eq!((totals.groups, totals.dropped), (1, 1));
+    let book = chief.book();
+    assert!(book.handed_back[0].contains("a scripted end"), "{:?}", book.handed_back);
+    assert_eq!(book.receipts.len(), GROUP, "no empty attempts were handed in");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_never_works_ends_the_miner_with_its_words() {
+    let (data, chief) = (tempfile::tempdir().expect("a folder"), Chief::start(1).await);
+    chief.set(|book| book.tasks.extend(0..20));
+    let engine = Scripted::new(1, |_, _| {
+        Err(EngineError::backend("scripted", "the tensor is on fire".into()))
+    });
+    let (_stop, run) = start(settings(data.path(), &[&chief]), &engine);
+    let error = run.await.expect("no crash").expect_err("it cannot work");
+    assert!(error.to_string().contains("on fire"), "{error}");
+    assert_eq!(engine.calls.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_miner_in_maintenance_finishes_what_it_holds_and_asks_for_nothing() {
+    let (data, chief) = (tempfile::tempdir().expect("a folder"), Chief::start(1).await);
+    chief.set(|book| book.tasks.extend(0..9));
+    let engine = Scripted::new(1, |_, _| Ok(()));
+    let (stop, run) = start(settings(data.path(), &[&chief]), &engine);
+    engine.until_inside(1).await;
+    chief.set(|book| book.away = true);
+    engine.gate.add_permits(1);
+    engine.until_inside(0).await;
+    stop.stop();
+    run.await.expect("no crash").expect("ends in order");
+    let counts = |chief: &Chief| {
+        let book = chief.book();
+        (book.leased.len(), book.asked)
+    };
+    let before = counts(&chief);
+    chief.set(|book| book.away = false);
+    let mut config = settings(data.path(), &[&chief]);
+    config.maintenance = true;
+    let (stop, run) = start(config, &engine);
+    chief.until(|book| book.receipts.len() == GROUP).await;
+    stop.stop();
+    run.await.expect("no crash").expect("ends in order");
+    assert_eq!(counts(&chief), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_miner_that_is_stopped_gives_back_what_it_cannot_finish() {
+    let (data, chief) = (tempfile::tempdir().expect("a folder"), Chief::start(1).await);
+    chief.set(|book| book.tasks.extend(0..9));
+    let engine = Scripted::new(1, |_, _| Ok(()));
+    let (stop, run) = start(settings(data.path(), &[&chief]), &engine);
+    engine.until_inside(1).await;
+    stop.stop();
+    let totals = run.await.expect("no crash").expect("ends in order");
+    let book = chief.book();
+    assert_eq!(totals.dropped as usize, book.leased.len());
+    assert_eq!(book.handed_back.len(), book.leased.len());
+    assert_eq!(*engine.inside.borrow(), 0, "the engine was stopped");
+}
