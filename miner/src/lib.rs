@@ -9,15 +9,16 @@
 //!
 //! [`queue`] is pure and decides what comes next; [`daemon`] makes each record durable before it
 //! takes the step after it, talks to the coordinator and keeps heartbeats going while the engine
-//! works. Every call is started by the miner, so a rig behind NAT needs no open port.
+//! works. [`doctor`] says beforehand whether all of this can work on a machine. Every call is started by the miner, so a rig behind NAT needs no open port.
 #![forbid(unsafe_code)]
 
 pub mod config;
 pub mod daemon;
+pub mod doctor;
 pub mod queue;
 mod report;
 mod store;
 mod work;
 
-pub use config::{EngineConfig, EngineKind, MinerConfig};
+pub use config::{Device, EngineConfig, EngineKind, MinerConfig};
 pub use daemon::{Event, MinerError, run};

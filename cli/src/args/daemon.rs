@@ -16,6 +16,27 @@ pub(crate) enum CoordinatorCommand {
 pub(crate) enum MinerCommand {
     /// Run the miner until it is told to stop.
     Run(RunDaemon),
+    /// Say whether this machine is fit to mine, and what to do where it is not.
+    ///
+    /// One line a check: GPU and driver, model file, hash and memory, disk, each address of the
+    /// coordinator, protocol, clock, and the engine's speed against the lease. It changes nothing and
+    /// may be used beside a miner that runs. Exit code 0 when nothing fails, 1 when a check does, 2
+    /// when it could not be tried.
+    Doctor(Doctor),
+}
+
+/// `lode miner doctor`
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// The miner's configuration; deploy/miner.example.toml is a commented example.
+    #[arg(long, value_name = "FILE", env = "LODE_CONFIG")]
+    pub(crate) config: PathBuf,
+    /// All findings as one JSON object on standard output, instead of lines.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Say what an hour would earn by the published credit formula.
+    #[arg(long)]
+    pub(crate) estimate: bool,
 }
 
 /// `lode verifier …`
