@@ -13,15 +13,6 @@ pub enum Way {
     Quic,
 }
 
-impl Way {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Tcp => "TCP",
-            Self::Quic => "QUIC",
-        }
-    }
-}
-
 /// What came of one address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {

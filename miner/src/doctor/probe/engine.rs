@@ -6,24 +6,21 @@ use std::{
 };
 
 use lode_engine::{Control, Engine, EngineError, Progress};
+use lode_proto::limits::MAX_GROUP_SIZE;
 
 use crate::{
     config::EngineConfig,
     doctor::{
-        speed::{Measured, Speed, time_limit_ms},
+        speed::{MEASURED_TOKENS, Mark, Measured, Speed, time_limit_ms},
         terms::{SamplePrompt, Terms},
     },
 };
 
-/// When the first tokens came, and how many.
-#[derive(Debug, Clone, Copy)]
-struct First {
-    at: Instant,
-    tokens: u64,
-}
+/// Most moments kept of a measurement: one a token of the largest group.
+const MAX_MARKS: usize = (MAX_GROUP_SIZE * MEASURED_TOKENS) as usize;
 
-fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+fn us(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Runs the group, for [`time_limit_ms`] at most.
@@ -36,28 +33,29 @@ pub(in crate::doctor) async fn measure(
     let grammar = config.grammar && engine.supports_grammar();
     let request = prompt.request(terms, grammar, config.temperature_milli);
     let attempts = request.attempt_seeds.len() as u64;
-    let first = Arc::new(Mutex::new(None::<First>));
-    let seen = Arc::clone(&first);
+    let marks = Arc::new(Mutex::new(Vec::<Mark>::new()));
+    let seen = Arc::clone(&marks);
+    let began = Instant::now();
     let progress = move |progress: Progress| {
-        if progress.tokens > 0 {
-            let mut first = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            first.get_or_insert(First { at: Instant::now(), tokens: progress.tokens });
+        let mut marks = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = marks.last().map_or(0, |mark| mark.tokens);
+        if progress.tokens > last && marks.len() < MAX_MARKS {
+            marks.push(Mark { at_us: us(began.elapsed()), tokens: progress.tokens });
         }
     };
     let control = Control { progress: Some(Arc::new(progress)), ..Control::default() };
     let limit_ms = time_limit_ms(terms);
-    let began = Instant::now();
     let generated =
         tokio::time::timeout(Duration::from_millis(limit_ms), engine.generate(request, &control));
     let completions = match generated.await {
         Err(_) => {
-            let began = first.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+            let began = !marks.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
             return Measured::NotDone { after_ms: limit_ms, began };
         }
         Ok(Err(error)) => return Measured::Failed(error.to_string()),
         Ok(Ok(completions)) => completions,
     };
-    let ended = Instant::now();
+    let total_us = us(began.elapsed());
     let whole: Result<Vec<_>, EngineError> = completions.into_iter().collect();
     let completions = match whole {
         Ok(completions) => completions,
@@ -65,15 +63,6 @@ pub(in crate::doctor) async fn measure(
     };
     let total: u64 = completions.iter().map(|c| u64::from(c.completion_tokens)).sum();
     let prompt_tokens = completions.iter().map(|c| u64::from(c.prompt_tokens)).max().unwrap_or(0);
-    // An engine that says nothing until the end has no moment of a first token.
-    let first = first.lock().unwrap_or_else(PoisonError::into_inner);
-    let first = first.filter(|first| first.tokens < total);
-    let (at, tokens) = first.map_or((began, 0), |first| (first.at, first.tokens));
-    Measured::Done(Speed {
-        prompt_tokens,
-        attempts,
-        prompt_ms: ms(at.duration_since(began)),
-        generated_tokens: total.saturating_sub(tokens),
-        generated_ms: ms(ended.duration_since(at)),
-    })
+    let marks = marks.lock().unwrap_or_else(PoisonError::into_inner);
+    Measured::Done(Speed::of(prompt_tokens, attempts, &marks, total_us, total))
 }
