@@ -137,9 +137,24 @@ fn a_healthy_set_up_has_no_finding_and_each_fault_its_own() {
     let blocked = rig.at(&[network.tcp.clone(), udp]);
     finds(doctor(&blocked), "quic-blocked", 0, &["UDP is blocked", "firewall"]);
 
+    // Another network than the coordinator's.
+    let other = rig.with("network", &"7".repeat(64));
+    finds(doctor(&other), "refused", 1, &[&network.id]);
+
     // A node of an older protocol.
     let old = common::old_node();
     finds(doctor(&rig.at(&[old.address.clone()])), "old-protocol", 1, &["/lode/mine/1"]);
+
+    // Several at once: none hides another.
+    let many = asks.at(&[format!("/ip4/127.0.0.1/tcp/{port}"), "somewhere".into()]);
+    let mut command = doctor(&many);
+    command.env("PATH", rig.folder()).env("LODE_HOME", scratch.path().join("cut"));
+    let said = Said::of(&command.output().expect("runs"));
+    assert_eq!(
+        said.faults,
+        ["no-gpu", "model-cut-short", "coordinator-unreachable", "not-an-address"]
+    );
+    assert_eq!((said.code, said.report["failures"].as_u64()), (Some(1), Some(4)));
 }
 
 fn full_disk(rig: &Rig) {
@@ -191,7 +206,8 @@ fn a_start_refuses_what_could_never_pass() {
     let refused = |rig: &Rig, fault: &str| {
         let lines = lode().args(["miner", "doctor", "--config"]).arg(rig.config()).output();
         let lines = text(&lines.expect("runs").stdout);
-        let line = lines.lines().find(|line| line.contains(fault)).unwrap_or_else(|| {
+        let named = format!("({fault})");
+        let line = lines.lines().find(|line| line.contains(&named)).unwrap_or_else(|| {
             panic!("no {fault} in {lines}");
         });
         let ran = lode().args(["miner", "run", "--config"]).arg(rig.config()).output();

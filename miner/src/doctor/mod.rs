@@ -169,8 +169,8 @@ where
             }
         },
     };
-    findings.add(speed::judge_engine(&measured, &terms));
     findings.add(context);
+    findings.add(speed::judge_engine(&measured, &terms));
     findings.add(speed::judge_speed(&measured, &terms));
     let speed = if let Measured::Done(speed) = measured { Some(speed) } else { None };
     let estimate = speed.zip(loaded).map(|(speed, loaded)| {

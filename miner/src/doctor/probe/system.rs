@@ -34,15 +34,17 @@ fn read_text(path: impl AsRef<Path>) -> Option<String> {
 
 /// NVIDIA's driver and GPUs. Blocks for [`SMI_TIME`] at most.
 pub(in crate::doctor) fn gpus() -> GpuFacts {
-    // "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.10  …"
-    let driver = read_text("/proc/driver/nvidia/version").map(|text| {
-        let words = text.lines().next().unwrap_or_default().split_whitespace();
-        let version =
-            |word: &&str| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.');
-        words.filter(version).next().unwrap_or("of unknown version").to_owned()
-    });
+    let driver = read_text("/proc/driver/nvidia/version").map(|text| driver_version(&text));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     GpuFacts { driver, listed: list_gpus(), cores }
+}
+
+/// The version in `NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.10  Tue …`.
+fn driver_version(text: &str) -> String {
+    let first = text.lines().next().unwrap_or_default();
+    let number =
+        |word: &&str| word.contains('.') && word.chars().all(|c| c.is_ascii_digit() || c == '.');
+    first.split_whitespace().find(number).unwrap_or("of unknown version").to_owned()
 }
 
 fn list_gpus() -> Result<Vec<Gpu>, String> {
@@ -193,6 +195,14 @@ pub(in crate::doctor) fn with_hash(facts: ModelFacts, name_or_path: &str) -> Mod
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_driver_says_its_version() {
+        let open =
+            "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.124.06  Release Build\n";
+        assert_eq!(driver_version(open), "570.124.06");
+        assert_eq!(driver_version(""), "of unknown version");
+    }
 
     #[test]
     fn tables_of_the_kernel_are_read() {
