@@ -223,8 +223,12 @@ pub fn judge_speed(measured: &Measured, terms: &Terms) -> Finding {
 /// Judges whether prompt and answer fit the model's context, in tokens.
 #[must_use]
 pub fn judge_context(context: Option<u32>, prompt: Option<u64>, terms: &Terms) -> Finding {
-    let (Some(context), Some(prompt)) = (context, prompt) else {
-        return Finding::not_tried(Check::Context, "the engine does not say how much it can hold");
+    let not_known = |what: &str| Finding::not_tried(Check::Context, what);
+    let Some(context) = context else {
+        return not_known("the engine does not say how much it can hold");
+    };
+    let Some(prompt) = prompt else {
+        return not_known("the engine does not say how many tokens a prompt takes");
     };
     let needed = prompt.saturating_add(terms.max_completion_tokens.into());
     let measured = format!(
