@@ -11,7 +11,11 @@ use std::{
 
 use async_trait::async_trait;
 use futures::{AsyncRead, AsyncWrite, StreamExt};
-use libp2p::{StreamProtocol, noise, request_response, swarm::SwarmEvent, tcp, yamux};
+use libp2p::{
+    StreamProtocol, identify, noise, request_response,
+    swarm::{NetworkBehaviour, SwarmEvent},
+    tcp, yamux,
+};
 use serde_json::Value;
 
 pub fn lode() -> Command {
@@ -321,6 +325,12 @@ impl request_response::Codec for Nothing {
     }
 }
 
+#[derive(NetworkBehaviour)]
+struct OldBehaviour {
+    calls: request_response::Behaviour<Nothing>,
+    identify: identify::Behaviour,
+}
+
 /// A node that speaks `/lode/mine/0` only; it lives as long as the process.
 pub struct OldNode {
     pub address: String,
@@ -331,7 +341,7 @@ pub fn old_node() -> OldNode {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async move {
-            let old = request_response::Behaviour::with_codec(
+            let calls = request_response::Behaviour::with_codec(
                 Nothing,
                 [(StreamProtocol::new("/lode/mine/0"), request_response::ProtocolSupport::Inbound)],
                 request_response::Config::default(),
@@ -340,7 +350,11 @@ pub fn old_node() -> OldNode {
                 .with_tokio()
                 .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
                 .expect("TCP")
-                .with_behaviour(|_| old)
+                .with_behaviour(|key| {
+                    let about = identify::Config::new("/lode/0".into(), key.public());
+                    let about = about.with_agent_version("lode/0.0.9".into());
+                    OldBehaviour { calls, identify: identify::Behaviour::new(about) }
+                })
                 .expect("a behaviour")
                 .with_swarm_config(|config| {
                     config.with_idle_connection_timeout(std::time::Duration::from_secs(60))

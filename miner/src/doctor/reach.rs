@@ -1,5 +1,6 @@
 //! The coordinator: which addresses answer, what it speaks, which network it runs, what time it has.
 
+use lode_node::transport::{About, Protocol};
 use lode_proto::{genesis::Genesis, id::NetworkId, key::PublicKey, mine::Hello, plain};
 
 use super::finding::{Check, Finding, duration};
@@ -21,7 +22,12 @@ pub enum Outcome {
     /// No connection.
     NotReached(String),
     /// A node answered that does not speak this version of the protocol.
-    OldProtocol(PublicKey),
+    OldProtocol {
+        /// Its key.
+        peer: PublicKey,
+        /// What it says of itself, where it does.
+        about: Option<About>,
+    },
     /// A node answered, but not the question.
     NoAnswer(String),
     /// The coordinator refused to answer.
@@ -139,27 +145,14 @@ pub fn judge_addresses(all: &[AddressFacts]) -> Vec<Finding> {
 /// Judges what the coordinator speaks and which network it runs.
 #[must_use]
 pub fn judge_protocol(all: &[AddressFacts], network: NetworkId) -> Finding {
-    let protocol = lode_node::transport::Protocol::Mine.name();
+    let protocol = Protocol::Mine.name();
     if let Some(answer) = answer(all) {
         return judge_network(answer, network);
     }
     for facts in all {
         match &facts.outcome {
-            Outcome::OldProtocol(peer) => {
-                return Finding::failure(
-                    Check::Protocol,
-                    "old-protocol",
-                    format!(
-                        "node {} at {} does not speak it",
-                        peer.short(),
-                        plain::name(&facts.address)
-                    ),
-                )
-                .expected(format!("{protocol}, as of lode {}", env!("CARGO_PKG_VERSION")))
-                .advice(
-                    "It runs another version of lode, or is no coordinator: compare the versions, \
-                     update the older one, check the address",
-                );
+            Outcome::OldProtocol { peer, about } => {
+                return judge_version(&facts.address, peer, about.as_ref());
             }
             Outcome::NoAnswer(reason) => {
                 return Finding::failure(Check::Protocol, "no-answer", reason.clone())
@@ -187,8 +180,43 @@ pub fn judge_protocol(all: &[AddressFacts], network: NetworkId) -> Finding {
     Finding::not_tried(Check::Protocol, "no address answers")
 }
 
+/// The number at the end of `/lode/mine/1`.
+fn version_of(name: &str) -> Option<u64> {
+    let (ours, _) = Protocol::Mine.name().rsplit_once('/')?;
+    name.strip_prefix(ours)?.strip_prefix('/')?.parse().ok()
+}
+
+/// A node that does not speak our version of the protocol: which side is the older one, where it
+/// says what it speaks.
+fn judge_version(address: &str, peer: &PublicKey, about: Option<&About>) -> Finding {
+    let ours = Protocol::Mine.name();
+    let names = about.map_or(&[][..], |about| about.protocols.as_slice());
+    let spoken = names.iter().filter_map(|name| Some((version_of(name)?, name))).max();
+    let node = format!("node {} at {}", peer.short(), plain::name(address));
+    let agent = about.map_or(String::new(), |about| format!(" ({})", plain::name(&about.agent)));
+    let (measured, advice) = match spoken {
+        Some((version, name)) if version_of(ours).is_some_and(|ours| version > ours) => (
+            format!("{node} speaks {}{agent}", plain::name(name)),
+            "This lode is older than the network: update it",
+        ),
+        Some((_, name)) => (
+            format!("{node} speaks {}{agent}", plain::name(name)),
+            "The coordinator is older than this lode: ask its operator to update, or use a lode of \
+             its version",
+        ),
+        None => (
+            format!("{node} does not speak it{agent}"),
+            "It is no coordinator, or runs another version of lode: check the address, compare the \
+             versions",
+        ),
+    };
+    Finding::failure(Check::Protocol, "old-protocol", measured)
+        .expected(format!("{ours}, as of lode {}", env!("CARGO_PKG_VERSION")))
+        .advice(advice)
+}
+
 fn judge_network(answer: &Answer, network: NetworkId) -> Finding {
-    let protocol = lode_node::transport::Protocol::Mine.name();
+    let protocol = Protocol::Mine.name();
     match Genesis::open(&answer.hello.genesis) {
         Ok((got, genesis)) if got == network && genesis.coordinator == answer.peer => {
             let name = plain::name(&genesis.name);
@@ -314,7 +342,18 @@ mod tests {
         let judge = |outcome| judge_protocol(&[facts(Way::Tcp, outcome)], network).fault;
         let peer = answer.peer;
         assert_eq!(judge(Outcome::Answered(Box::new(answer.clone()))), None);
-        assert_eq!(judge(Outcome::OldProtocol(peer)), Some("old-protocol"));
+        assert_eq!(judge(Outcome::OldProtocol { peer, about: None }), Some("old-protocol"));
+        for (spoken, who) in [
+            (&["/lode/mine/0"][..], "The coordinator is older"),
+            (&["/lode/verify/1", "/lode/mine/0", "/lode/mine/12"], "This lode is older"),
+            (&["/lode/verify/1", "/lode/mine/x", "/lode/mined/2"], "It is no coordinator"),
+        ] {
+            let protocols = spoken.iter().map(|name| (*name).to_owned()).collect();
+            let about = About { agent: "lode/0.0.1".into(), protocols };
+            let found = judge_version("/x", &peer, Some(&about));
+            assert!(found.advice.starts_with(who), "{found}");
+            assert!(found.measured.contains("lode/0.0.1"), "{found}");
+        }
         assert_eq!(judge(Outcome::NoAnswer("x".into())), Some("no-answer"));
         assert_eq!(judge(Outcome::Refused("x".into())), Some("refused"));
         assert_eq!(judge(gone()), None);

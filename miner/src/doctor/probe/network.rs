@@ -120,6 +120,10 @@ async fn over(handle: &Handle, address: Multiaddr, network: NetworkId, key: &Sec
     };
     let (began, before) = (Instant::now(), unix_ms());
     let answered = handle.call(&Target::peer(peer), Protocol::Mine, bytes).await;
+    if let Err(CallError::NotServed { .. }) = answered {
+        let about = handle.about(&peer).await;
+        return Outcome::OldProtocol { peer, about };
+    }
     let round_trip_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     read(peer, answered, before.saturating_add(round_trip_ms / 2), round_trip_ms)
 }
@@ -132,7 +136,6 @@ fn read(
 ) -> Outcome {
     let bytes = match answered {
         Ok(bytes) => bytes,
-        Err(CallError::NotServed { .. }) => return Outcome::OldProtocol(peer),
         Err(error) => return Outcome::NoAnswer(error.to_string()),
     };
     match codec::decode::<MineReply>(&bytes, Protocol::Mine.max_reply()) {
