@@ -144,7 +144,7 @@ fn a_healthy_set_up_has_no_finding_and_each_fault_its_own() {
     // A node of an older protocol.
     let old = common::old_node();
     let words = ["/lode/mine/0 (lode/0.0.9)", "/lode/mine/1", "The coordinator is older"];
-    finds(doctor(&rig.at(&[old.address.clone()])), "old-protocol", 1, &words);
+    finds(doctor(&rig.at(std::slice::from_ref(&old.address))), "old-protocol", 1, &words);
 
     // Several at once: none hides another.
     let many = asks.at(&[format!("/ip4/127.0.0.1/tcp/{port}"), "somewhere".into()]);
