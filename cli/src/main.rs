@@ -56,7 +56,12 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Coordinator { command: CoordinatorCommand::Run(args) } => {
             cmd::daemon::coordinator(&args, log_json)
         }
-        Command::Miner { command: MinerCommand::Run(args) } => cmd::daemon::miner(&args, log_json),
+        Command::Miner { command } => match command {
+            MinerCommand::Run(args) => cmd::daemon::miner(&args, log_json),
+            MinerCommand::Doctor(args) => cmd::miner::doctor(&args),
+            MinerCommand::Pause(args) => cmd::daemon::pause(&args.config, true),
+            MinerCommand::Resume(args) => cmd::daemon::pause(&args.config, false),
+        },
         Command::Verifier { command: VerifierCommand::Run(args) } => {
             cmd::daemon::verifier(&args, log_json)
         }

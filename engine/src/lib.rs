@@ -16,6 +16,7 @@
 
 mod cause;
 mod grammar;
+mod header;
 mod identity;
 mod mistral;
 mod native;
@@ -24,6 +25,7 @@ pub mod sampler;
 pub mod store;
 mod types;
 
+pub use header::{HeaderError, ModelHeader};
 pub use identity::{Identity, parameters};
 pub use mistral::Mistral;
 pub use native::Native;

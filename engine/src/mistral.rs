@@ -122,6 +122,10 @@ impl Engine for Mistral {
         u32::try_from(self.inner.positions).ok()
     }
 
+    fn prompt_tokens(&self, prompt: &str) -> Option<usize> {
+        encode_raw(&self.inner.tokenizer, prompt).ok().map(|tokens| tokens.len())
+    }
+
     fn supports_grammar(&self) -> bool {
         true
     }

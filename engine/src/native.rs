@@ -142,6 +142,10 @@ impl Engine for Native {
         u32::try_from(self.inner.session.config().max_positions).ok()
     }
 
+    fn prompt_tokens(&self, prompt: &str) -> Option<usize> {
+        encode_raw(&self.inner.tokenizer, prompt).ok().map(|tokens| tokens.len())
+    }
+
     fn supports_grammar(&self) -> bool {
         true
     }

@@ -174,6 +174,11 @@ pub trait Engine: Send + Sync {
     /// Most tokens that prompt and completion may have together, where known.
     fn context_tokens(&self) -> Option<u32>;
 
+    /// Tokens that a prompt takes, where the engine can tell without asking anybody.
+    fn prompt_tokens(&self, _prompt: &str) -> Option<usize> {
+        None
+    }
+
     /// Whether [`GroupRequest::grammar`] is obeyed.
     fn supports_grammar(&self) -> bool;
 

@@ -80,6 +80,37 @@ pub enum EngineKind {
     Openai,
 }
 
+/// What the model computes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Device {
+    /// Whatever this build and this machine have.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// An NVIDIA GPU; where there is none the miner does not start.
+    Cuda,
+    /// The GPU of a Mac; where there is none the miner does not start.
+    Metal,
+}
+
+impl Device {
+    /// What the engines of this build can compute on.
+    pub const OF_THIS_BUILD: &[Self] = &[Self::Cpu];
+
+    /// The name in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+            Self::Metal => "metal",
+        }
+    }
+}
+
 fn default_drain_seconds() -> u64 {
     20
 }
@@ -106,6 +137,9 @@ pub struct EngineConfig {
     /// for.
     #[serde(default = "default_model")]
     pub model: String,
+    /// What the model computes on.
+    #[serde(default)]
+    pub device: Device,
     /// Temperature in thousandths.
     #[serde(default = "default_temperature")]
     pub temperature_milli: u32,

@@ -9,11 +9,12 @@
 //!
 //! [`queue`] is pure and decides what comes next; [`daemon`] makes each record durable before it
 //! takes the step after it, talks to the coordinator and keeps heartbeats going while the engine
-//! works. Every call is started by the miner, so a rig behind NAT needs no open port.
+//! works. [`doctor`] says beforehand whether all of this can work on a machine. Every call is started by the miner, so a rig behind NAT needs no open port.
 #![forbid(unsafe_code)]
 
 pub mod config;
 pub mod daemon;
+pub mod doctor;
 mod hours;
 pub mod queue;
 mod report;
@@ -21,6 +22,6 @@ mod slots;
 mod store;
 mod work;
 
-pub use config::{EngineConfig, EngineKind, MinerConfig, NetworkConfig, PAUSE_FILE};
+pub use config::{Device, EngineConfig, EngineKind, MinerConfig, NetworkConfig, PAUSE_FILE};
 pub use daemon::{Event, MinerError, run};
 pub use hours::Hours;

@@ -25,6 +25,19 @@ pub enum ModelError {
         /// What is wrong.
         reason: String,
     },
+    /// A model file that ends before what its header promises: a download that was broken off.
+    #[error(
+        "{path} is cut short: it has {size} bytes, its header speaks of at least {needed}; fetch the file again",
+        path = path.display()
+    )]
+    CutShort {
+        /// The file.
+        path: PathBuf,
+        /// Bytes it has.
+        size: u64,
+        /// Bytes that it must have, as far as was read.
+        needed: u64,
+    },
     /// A well-formed model that this crate cannot run.
     #[error("unsupported model: {0}")]
     Unsupported(String),

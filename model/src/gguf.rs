@@ -68,12 +68,19 @@ pub struct Gguf {
 struct Reader<'a> {
     inner: BufReader<File>,
     path: &'a Path,
+    size: u64,
     left: u64,
 }
 
 impl Reader<'_> {
     fn bad(&self, reason: impl Into<String>) -> ModelError {
         ModelError::malformed(FORMAT, self.path, reason)
+    }
+
+    /// It would have to be so many bytes longer.
+    fn cut_short(&self, missing: u64) -> ModelError {
+        let needed = self.size.saturating_add(missing);
+        ModelError::CutShort { path: self.path.to_owned(), size: self.size, needed }
     }
 
     fn bytes<const N: usize>(&mut self) -> Result<[u8; N]> {
@@ -85,7 +92,7 @@ impl Reader<'_> {
     fn fill(&mut self, buf: &mut [u8]) -> Result<()> {
         let wanted = buf.len() as u64;
         if wanted > self.left {
-            return Err(self.bad("it ends in the middle of its header"));
+            return Err(self.cut_short(wanted - self.left));
         }
         self.inner.read_exact(buf).map_err(|e| ModelError::io("read", self.path, e))?;
         self.left -= wanted;
@@ -102,8 +109,11 @@ impl Reader<'_> {
 
     fn string(&mut self) -> Result<String> {
         let len = self.u64()?;
-        if len > MAX_STRING_BYTES || len > self.left {
+        if len > MAX_STRING_BYTES {
             return Err(self.bad(format!("a string claims {len} bytes")));
+        }
+        if len > self.left {
+            return Err(self.cut_short(len - self.left));
         }
         let mut buf = vec![0u8; len as usize];
         self.fill(&mut buf)?;
@@ -125,10 +135,14 @@ impl Reader<'_> {
             9 => {
                 let kind = self.u32()?;
                 let len = self.u64()?;
-                if depth >= MAX_DEPTH || len > MAX_ARRAY || len > self.left {
+                if depth >= MAX_DEPTH || len > MAX_ARRAY {
                     return Err(
                         self.bad(format!("an array claims {len} elements at depth {depth}"))
                     );
+                }
+                // An element has at least a byte.
+                if len > self.left {
+                    return Err(self.cut_short(len - self.left));
                 }
                 let mut items = Vec::new();
                 for _ in 0..len {
@@ -169,7 +183,7 @@ impl Gguf {
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|e| ModelError::io("open", path, e))?;
         let size = file.metadata().map_err(|e| ModelError::io("read", path, e))?.len();
-        let mut r = Reader { inner: BufReader::new(file), path, left: size };
+        let mut r = Reader { inner: BufReader::new(file), path, size, left: size };
         if r.bytes::<4>().ok().as_ref() != Some(MAGIC) {
             return Err(r.bad("it does not begin with the letters GGUF"));
         }
@@ -212,6 +226,7 @@ impl Gguf {
         };
         let data_start = (size - r.left).next_multiple_of(alignment);
         let mut tensors = HashMap::new();
+        let mut needed = 0;
         for (name, dims, kind, offset) in raw {
             let Some(dtype) = dtype_of(kind) else {
                 return Err(ModelError::Unsupported(format!(
@@ -225,16 +240,18 @@ impl Gguf {
                     .then(|| (n / block).checked_mul(dtype.type_size() as u64))?
             });
             let end = bytes.and_then(|b| data_start.checked_add(offset)?.checked_add(b));
-            let (Some(bytes), true) = (bytes, end.is_some_and(|e| e <= size)) else {
-                return Err(
-                    r.bad(format!("tensor `{name}` does not fit into the file of {size} bytes"))
-                );
+            let (Some(bytes), Some(end)) = (bytes, end) else {
+                return Err(r.bad(format!("tensor `{name}` has an impossible size")));
             };
+            needed = needed.max(end);
             let dims = dims.iter().rev().map(|d| *d as usize).collect();
             tensors.insert(
                 name,
                 GgufTensor { dims, dtype, offset: data_start + offset, bytes: bytes as usize },
             );
+        }
+        if needed > size {
+            return Err(r.cut_short(needed - size));
         }
         Ok(Self { path: path.to_path_buf(), metadata, tensors })
     }
@@ -311,6 +328,12 @@ impl Gguf {
     /// The description of one tensor.
     pub fn tensor(&self, name: &str) -> Option<&GgufTensor> {
         self.tensors.get(name)
+    }
+
+    /// Weights in all tensors together.
+    pub fn elements(&self) -> u64 {
+        let of = |tensor: &GgufTensor| tensor.dims.iter().map(|dim| *dim as u64).product::<u64>();
+        self.tensors.values().map(of).fold(0, u64::saturating_add)
     }
 
     /// Reads one tensor and dequantises it to f32 on the CPU.

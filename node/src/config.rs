@@ -127,6 +127,23 @@ impl Layers {
         Ok(self)
     }
 
+    /// Adds what flags of the form `KEY=VALUE` say (`--set engine.threads=2`); the value is read as
+    /// in the environment.
+    ///
+    /// # Errors
+    /// Where one has no `=`, or goes through a value that is no table.
+    pub fn assignments(mut self, flags: &[String]) -> Result<Self, ConfigError> {
+        for flag in flags {
+            let origin = format!("--set {flag}");
+            let (key, value) = flag.split_once('=').ok_or_else(|| ConfigError::InLayer {
+                source_name: origin.clone(),
+                reason: "has no value; write KEY=VALUE, for example engine.threads=2".into(),
+            })?;
+            self = self.set(key.trim(), &origin, parse(value.trim()))?;
+        }
+        Ok(self)
+    }
+
     /// Adds one value by its dotted key; `origin` names where it came from, for messages
     /// (`--threads`).
     ///

@@ -121,6 +121,13 @@ async fn what_a_node_does_not_do_is_said_at_once() {
     let (client, _none) = Transport::start(caller(2)).await.expect("starts");
     let error = client.call(&target, Protocol::Verify, vec![1]).await.expect_err("not served");
     assert!(matches!(error, CallError::NotServed { protocol: Protocol::Verify, .. }), "{error}");
+    // A caller may ask what it does instead; who is only called keeps nothing about its callers.
+    let about = client.about(&key(1).public()).await.expect("it says what it is");
+    let serves = |name: &str| about.protocols.iter().any(|protocol| protocol == name);
+    assert!(serves("/lode/mine/1") && !serves("/lode/verify/1"), "{about:?}");
+    assert!(about.agent.starts_with("lode/"), "{about:?}");
+    assert_eq!(server.about(&key(2).public()).await, None);
+    assert_eq!(client.about(&key(9).public()).await, None);
     assert!(!error.is_transient());
     let (miner, _none) = Transport::start(TransportConfig::caller(key(3), vec![Protocol::Mine]))
         .await

@@ -1,7 +1,7 @@
 //! `/lode/mine/1`: what a miner asks and what it is told. Every call is started by the miner.
 //!
 //! ```text
-//! Join ─► Lease ─► (generate all attempts) ─► Commit ─► Submit × group ─► Lease …
+//! Hello (anyone, any time) · Join ─► Lease ─► (generate all attempts) ─► Commit ─► Submit × group ─► Lease …
 //!            └── Heartbeat while at work; HandBack when it cannot finish
 //! ```
 //!
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     attempt::{Attempt, GroupCommit},
     envelope::Envelope,
+    epoch::Campaign,
     id::{LeaseId, PolicyId, TaskId},
     payload,
     policy::PolicyCard,
@@ -55,6 +56,9 @@ pub enum MineRequest {
     },
     /// Asks for the miner's own figures.
     Status,
+    /// Asks what the network is and what it wants of miners, before joining: no join is needed,
+    /// nothing is remembered of who asked (`lode miner doctor`).
+    Hello,
 }
 
 /// An account key's word that a node key works for it.
@@ -127,6 +131,18 @@ pub struct MinerStatus {
     pub expired: u64,
 }
 
+/// What a coordinator tells anyone who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The genesis envelope: the network's id is its hash.
+    pub genesis: Envelope,
+    /// The coordinator's wall clock, milliseconds since 1970. For people who look for a wrong clock:
+    /// nothing in the protocol is decided by it.
+    pub unix_ms: u64,
+    /// What the newest epoch asks of miners (it is public in its `EpochOpen`); none before the first.
+    pub campaign: Option<Campaign>,
+}
+
 /// The answer to a [`MineRequest`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MineReply {
@@ -166,4 +182,6 @@ pub enum MineReply {
     Status(MinerStatus),
     /// Refused.
     Refused(Refusal),
+    /// Who the coordinator is and what it asks.
+    Hello(Box<Hello>),
 }

@@ -16,6 +16,39 @@ pub(crate) enum CoordinatorCommand {
 pub(crate) enum MinerCommand {
     /// Run the miner until it is told to stop.
     Run(RunDaemon),
+    /// Say whether this machine is fit to mine, and what to do where it is not.
+    ///
+    /// One line a check: GPU and driver, model file, hash and memory, disk, each address of the
+    /// coordinator, protocol, clock, and the engine's speed against the lease. It changes nothing and
+    /// may be used beside a miner that runs. Exit code 0 when nothing fails, 1 when a check does, 2
+    /// when it could not be tried.
+    Doctor(Doctor),
+    /// Take no new work until `lode miner resume`; what is held is finished. Needs no restart.
+    Pause(MinerConfigFile),
+    /// Take new work again after `lode miner pause`.
+    Resume(MinerConfigFile),
+}
+
+/// Which miner.
+#[derive(Debug, Args)]
+pub(crate) struct MinerConfigFile {
+    /// The miner's configuration.
+    #[arg(long, value_name = "FILE", env = "LODE_CONFIG")]
+    pub(crate) config: PathBuf,
+}
+
+/// `lode miner doctor`
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// The miner's configuration; deploy/miner.example.toml is a commented example.
+    #[arg(long, value_name = "FILE", env = "LODE_CONFIG")]
+    pub(crate) config: PathBuf,
+    /// All findings as one JSON object on standard output, instead of lines.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Say what an hour would earn by the published credit formula.
+    #[arg(long)]
+    pub(crate) estimate: bool,
 }
 
 /// `lode verifier …`
@@ -31,6 +64,9 @@ pub(crate) struct RunDaemon {
     /// Its configuration; deploy/ has a commented example for each daemon.
     #[arg(long, value_name = "FILE", env = "LODE_CONFIG")]
     pub(crate) config: PathBuf,
+    /// Override one key of the configuration, for example `engine.threads=2`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
     /// Stop when standard input closes: for a parent process that must leave nothing running.
     #[arg(long)]
     pub(crate) exit_with_parent: bool,

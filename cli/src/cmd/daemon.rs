@@ -6,8 +6,9 @@ use anyhow::Context;
 use lode_engine::{
     Engine, Mistral, Native, OpenAi,
     openai::{DeclaredModel, GrammarDialect, OpenAiConfig},
+    store::ModelFile,
 };
-use lode_miner::{EngineConfig, EngineKind};
+use lode_miner::{EngineConfig, EngineKind, MinerConfig, doctor};
 use lode_node::{
     config::Layers,
     stop::Stop,
@@ -18,8 +19,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{Outcome, args::RunDaemon, cmd::model::obtain, term};
 
 /// Reads a configuration: the file, then environment variables that begin with `prefix`.
-fn load<T: DeserializeOwned>(path: &Path, prefix: &str) -> anyhow::Result<T> {
-    Ok(Layers::new().file(path)?.env(prefix)?.load()?)
+pub(super) fn load<T: DeserializeOwned>(path: &Path, prefix: &str) -> anyhow::Result<T> {
+    layers(path, prefix, &[])
+}
+
+/// As [`load`], with `KEY=VALUE` from the command line on top.
+fn layers<T: DeserializeOwned>(path: &Path, prefix: &str, set: &[String]) -> anyhow::Result<T> {
+    Ok(Layers::new().file(path)?.env(prefix)?.assignments(set)?.load()?)
 }
 
 /// Runs a daemon until it ends by itself, SIGTERM or SIGINT comes, or its parent goes away.
@@ -84,48 +90,101 @@ fn sink<E: Serialize + std::fmt::Debug + 'static>(json: bool) -> Arc<dyn Fn(E) +
 }
 
 /// Threads of a daemon's runtime; matrix products have their own.
-const RUNTIME_WORKERS: usize = 2;
+pub(super) const RUNTIME_WORKERS: usize = 2;
 
 pub(crate) fn coordinator(args: &RunDaemon, log_json: bool) -> anyhow::Result<Outcome> {
-    let config: lode_coordinator::CoordinatorConfig = load(&args.config, "LODE_COORDINATOR_")?;
+    let config: lode_coordinator::CoordinatorConfig =
+        layers(&args.config, "LODE_COORDINATOR_", &args.set)?;
     let events = sink(args.json);
     run(args, log_json, RUNTIME_WORKERS, |stop| lode_coordinator::run(config, stop, events))
 }
 
 pub(crate) fn verifier(args: &RunDaemon, log_json: bool) -> anyhow::Result<Outcome> {
-    let config: lode_verifier::VerifierConfig = load(&args.config, "LODE_VERIFIER_")?;
+    let config: lode_verifier::VerifierConfig = layers(&args.config, "LODE_VERIFIER_", &args.set)?;
     let events = sink(args.json);
     run(args, log_json, RUNTIME_WORKERS, |stop| lode_verifier::run(config, stop, events))
 }
 
 pub(crate) fn miner(args: &RunDaemon, log_json: bool) -> anyhow::Result<Outcome> {
-    let config: lode_miner::MinerConfig = load(&args.config, "LODE_MINER_")?;
+    let config: MinerConfig = layers(&args.config, "LODE_MINER_", &args.set)?;
     if config.engine.threads > 0 {
         limit_threads(config.engine.threads)?;
     }
     let events = sink(args.json);
     run(args, log_json, RUNTIME_WORKERS, |stop| async move {
         let engine = open_engine(&config.engine).await?;
+        refuse_unfit(&config, engine.as_ref()).await?;
         lode_miner::run(config, engine, stop, events).await?;
         anyhow::Ok(())
     })
 }
 
+/// `lode miner pause` and `resume`: a file in the data folder, which a running miner looks for.
+pub(crate) fn pause(config: &Path, paused: bool) -> anyhow::Result<Outcome> {
+    let config: MinerConfig = load(config, "LODE_MINER_")?;
+    let file = config.pause_file();
+    let name = file.display().to_string();
+    if paused {
+        std::fs::write(&file, "").with_context(|| format!("cannot write {name}"))?;
+        term::print_line("paused: no new work is taken; what is held is finished")?;
+    } else {
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {name}"));
+            }
+            _ => term::print_line("not paused: new work is taken")?,
+        }
+    }
+    Ok(Outcome::Yes)
+}
+
 /// Keeps matrix products to this many threads, so that two miners share two cores in peace.
-fn limit_threads(threads: usize) -> anyhow::Result<()> {
+pub(super) fn limit_threads(threads: usize) -> anyhow::Result<()> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()
         .context("cannot limit the threads of matrix products")
 }
 
+/// Gets the model where it is not there yet, refuses what `lode miner doctor` would, and loads.
 async fn open_engine(config: &EngineConfig) -> anyhow::Result<Arc<dyn Engine>> {
-    let file = |name: String| async move {
-        tokio::task::spawn_blocking(move || obtain(&name)).await.context("loading was stopped")?
+    let name = config.model.clone();
+    let file = match config.kind {
+        EngineKind::Openai => None,
+        _ => Some(
+            tokio::task::spawn_blocking(move || obtain(&name))
+                .await
+                .context("loading was stopped")??,
+        ),
     };
+    let path = file.as_ref().map(|file| file.path.clone());
+    doctor::before_load(config, path).await.map_err(unfit)?;
+    load_engine(config, file).await
+}
+
+/// Refuses to join where no task could ever be answered.
+async fn refuse_unfit(config: &MinerConfig, engine: &dyn Engine) -> anyhow::Result<()> {
+    for (network, addresses) in config.networks() {
+        // A network id that is none is refused by the daemon, in its own words.
+        let Ok(network) = network.parse() else { continue };
+        doctor::before_join(addresses, network, engine).await.map_err(unfit)?;
+    }
+    Ok(())
+}
+
+fn unfit(finding: Box<doctor::Finding>) -> anyhow::Error {
+    anyhow::anyhow!("{finding} (`lode miner doctor` makes all checks)")
+}
+
+/// Loads the engine, from a model file where it computes in this process.
+pub(super) async fn load_engine(
+    config: &EngineConfig,
+    file: Option<ModelFile>,
+) -> anyhow::Result<Arc<dyn Engine>> {
+    let file = || file.context("there is no model file");
     Ok(match config.kind {
-        EngineKind::Native => Arc::new(Native::load(file(config.model.clone()).await?).await?),
-        EngineKind::Mistralrs => Arc::new(Mistral::load(file(config.model.clone()).await?).await?),
+        EngineKind::Native => Arc::new(Native::load(file()?).await?),
+        EngineKind::Mistralrs => Arc::new(Mistral::load(file()?).await?),
         EngineKind::Openai => {
             let server = config
                 .server

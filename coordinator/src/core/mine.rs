@@ -1,4 +1,4 @@
-//! What miners ask: join, lease, heartbeat, commit, submit, hand back, status.
+//! What miners ask: hello, join, lease, heartbeat, commit, submit, hand back, status.
 //!
 //! Commitments and uploads may be sent again: the same again gets the first answer, anything else a
 //! typed refusal. No answer here depends on a grade.
@@ -8,7 +8,7 @@ use lode_proto::{
     id::{LeaseId, PolicyId, TaskId},
     key::PublicKey,
     limits,
-    mine::{AccountBinding, Lease, MineReply, MineRequest, MinerStatus, NoWork},
+    mine::{AccountBinding, Hello, Lease, MineReply, MineRequest, MinerStatus, NoWork},
     policy::PolicyCard,
     refusal::Refusal,
     seed,
@@ -81,11 +81,14 @@ impl Core {
             let answer = self.join_miner(&envelope, account.as_ref(), card, software)?;
             return Ok(answer.unwrap_or_else(refused));
         }
+        if matches!(request, MineRequest::Hello) {
+            return Ok(self.hello(now));
+        }
         let Some(miner) = self.state.miners.get(&sender) else {
             return Ok(refused(Refusal::NotJoined));
         };
         let answer = match request {
-            MineRequest::Join { .. } => Err(Refusal::NotJoined),
+            MineRequest::Join { .. } | MineRequest::Hello => Err(Refusal::NotJoined),
             MineRequest::Lease { policy } => {
                 self.lease(miner, sender, policy, envelope.sequence, now)
             }
@@ -104,6 +107,16 @@ impl Core {
             }
         };
         Ok(answer.unwrap_or_else(refused))
+    }
+
+    /// Says what is public anyway. Strangers may ask, so nothing is recorded of it.
+    fn hello(&self, now: Now) -> Handled {
+        let hello = Hello {
+            genesis: self.context.genesis_envelope.clone(),
+            unix_ms: now.unix_ms,
+            campaign: self.state.epoch.as_ref().map(|epoch| epoch.campaign.clone()),
+        };
+        Handled::reply(Reply::Mine(MineReply::Hello(Box::new(hello))))
     }
 
     fn join_miner(

@@ -14,7 +14,7 @@ use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Swarm,
     core::transport::ListenerId,
-    ping,
+    identify, ping,
     request_response::{
         Event, InboundRequestId, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
     },
@@ -27,7 +27,7 @@ use lode_proto::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    CallError, Handle, Incoming, Protocol, Reply, TransportConfig, TransportError, address,
+    About, CallError, Handle, Incoming, Protocol, Reply, TransportConfig, TransportError, address,
     behaviour::{self, Node, NodeEvent},
     codec::RequestFrame,
     error,
@@ -46,6 +46,8 @@ pub(super) enum Command {
     Dial { address: Multiaddr, done: oneshot::Sender<Result<PublicKey, String>> },
     /// Say whether a connection to the peer is up.
     IsConnected { peer: PeerId, done: oneshot::Sender<bool> },
+    /// Tell what the peer says of itself, once it has; dropped where the connection ends before.
+    About { peer: PeerId, done: oneshot::Sender<About> },
     /// Send a request over a connection that is up.
     Call { peer: PeerId, protocol: Protocol, bytes: Vec<u8>, done: CallDone },
     /// Go down.
@@ -74,6 +76,9 @@ struct Driver {
     /// Requests taken and not yet answered: what one peer may have, and what a shutdown waits for.
     taken: HashMap<(Protocol, InboundRequestId), PeerId>,
     taken_from: HashMap<PeerId, usize>,
+    /// What peers say of themselves, kept by nodes that call: few peers. Servers keep nothing.
+    about: Option<HashMap<PeerId, About>>,
+    asked_about: HashMap<PeerId, Vec<oneshot::Sender<About>>>,
     listeners: HashSet<ListenerId>,
     closing: Option<oneshot::Sender<()>>,
     request_timeout: Duration,
@@ -116,6 +121,8 @@ pub(super) async fn start(
         calls: HashMap::new(),
         taken: HashMap::new(),
         taken_from: HashMap::new(),
+        about: (!config.call.is_empty()).then(HashMap::new),
+        asked_about: HashMap::new(),
         listeners,
         closing: None,
         request_timeout: config.request_timeout,
@@ -202,6 +209,15 @@ impl Driver {
             Command::IsConnected { peer, done } => {
                 let _ = done.send(self.swarm.is_connected(&peer));
             }
+            Command::About { peer, done } => {
+                match self.about.as_ref().and_then(|about| about.get(&peer)) {
+                    Some(about) => drop(done.send(about.clone())),
+                    None if self.about.is_some() && self.swarm.is_connected(&peer) => {
+                        self.asked_about.entry(peer).or_default().push(done);
+                    }
+                    None => {}
+                }
+            }
             Command::Call { peer, protocol, bytes, done } => {
                 let Some(calls) = self.swarm.behaviour_mut().calls(protocol) else {
                     let _ = done.send(Err(CallError::NotACaller(protocol)));
@@ -237,6 +253,25 @@ impl Driver {
             })) => {
                 // The peer is gone without a word: close, so that the next call dials again.
                 self.swarm.close_connection(connection);
+            }
+            SwarmEvent::Behaviour(NodeEvent::Identify(identify::Event::Received {
+                peer_id,
+                info,
+                ..
+            })) => {
+                if let Some(known) = &mut self.about {
+                    let about = About::new(&info.agent_version, &info.protocols);
+                    for done in self.asked_about.remove(&peer_id).into_iter().flatten() {
+                        let _ = done.send(about.clone());
+                    }
+                    known.insert(peer_id, about);
+                }
+            }
+            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
+                self.asked_about.remove(&peer_id);
+                if let Some(known) = &mut self.about {
+                    known.remove(&peer_id);
+                }
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
                 let key = identity::public_key(&peer_id);

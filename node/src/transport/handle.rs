@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream::FuturesUnordered};
-use libp2p::{Multiaddr, PeerId, multiaddr::Protocol as Part};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, multiaddr::Protocol as Part};
 use lode_proto::{
     key::PublicKey,
     limits::{CONNECT_STAGGER_MS, MAX_ADDRESSES_PER_PEER, MAX_KNOWN_PEERS, MAX_STREAMS_PER_PEER},
@@ -136,6 +136,33 @@ pub struct Stats {
     pub unanswered: u64,
     /// Requests dropped because the daemon's queue or the node's memory for requests was full.
     pub shed: u64,
+}
+
+/// What a peer says of itself: a stranger's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// Name and version of its software.
+    pub agent: String,
+    /// Protocols that it serves.
+    pub protocols: Vec<String>,
+}
+
+/// Time for a connected peer to say what it is.
+pub const ABOUT_TIME: Duration = Duration::from_secs(2);
+/// Longest text kept of what a peer says of itself, characters.
+const MAX_ABOUT_CHARS: usize = 128;
+/// Most protocols kept of it.
+const MAX_ABOUT_PROTOCOLS: usize = 32;
+
+impl About {
+    pub(super) fn new(agent: &str, protocols: &[StreamProtocol]) -> Self {
+        let short = |text: &str| text.chars().take(MAX_ABOUT_CHARS).collect();
+        let protocols = protocols.iter().take(MAX_ABOUT_PROTOCOLS);
+        Self {
+            agent: short(agent),
+            protocols: protocols.map(|name| short(name.as_ref())).collect(),
+        }
+    }
 }
 
 /// A running transport. Cheap to clone; the transport goes down with the last one.
@@ -319,6 +346,15 @@ impl Handle {
             .await
             .map_err(|()| ConnectError::ShuttingDown)?;
         answer.await.map_err(|_| ConnectError::ShuttingDown)
+    }
+
+    /// What a connected peer says of itself; waits until it has, at most [`ABOUT_TIME`]. Only a node
+    /// that calls others knows.
+    pub async fn about(&self, peer: &PublicKey) -> Option<About> {
+        let peer = identity::peer_id(peer).ok()?;
+        let (done, answer) = oneshot::channel();
+        self.send(Command::About { peer, done }).await.ok()?;
+        tokio::time::timeout(ABOUT_TIME, answer).await.ok()?.ok()
     }
 
     fn known_at(&self, addresses: &[Multiaddr]) -> Option<PublicKey> {

@@ -26,7 +26,7 @@ mod identity;
 use std::time::Duration;
 
 pub use error::{AddressFailure, CallError, ConnectError, ReplyError, TransportError};
-pub use handle::{Handle, Stats, Target};
+pub use handle::{ABOUT_TIME, About, Handle, Stats, Target};
 pub use identity::{IdentityError, peer_id, public_key};
 pub use libp2p::Multiaddr;
 use libp2p::request_response::ResponseChannel;

@@ -39,6 +39,27 @@ fn unsigned() {
 }
 
 #[test]
+fn strangers_get_hello_and_leave_no_trace() {
+    let mut world = World::opened(Target::default());
+    let mut client = Client::new(9);
+    let records = world.log.len();
+    for _ in 0..2 {
+        let MineReply::Hello(hello) = client.mine(&mut world, &MineRequest::Hello) else {
+            panic!("no hello")
+        };
+        let epoch = world.core.state().epoch.as_ref().expect("open");
+        assert_eq!(hello.campaign.as_ref(), Some(&epoch.campaign));
+        assert_eq!(hello.genesis, world.core.context().genesis_envelope);
+    }
+    assert_eq!(world.log.len(), records);
+    // Not even its sequence is remembered: it asks again after a restart from nothing.
+    assert_eq!(world.core.last_sequence(&client.public()), None);
+    // Whoever joined may ask, too, in order.
+    let mut miner = joined(&mut world, 1);
+    assert!(matches!(miner.mine(&mut world, &MineRequest::Hello), MineReply::Hello(_)));
+}
+
+#[test]
 fn foreign_signed() {
     let mut world = World::opened(Target::default());
     let mut miner = joined(&mut world, 1);

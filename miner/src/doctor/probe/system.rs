@@ -1,0 +1,223 @@
+//! What the system says: memory, disk, GPUs, and the model file on it.
+
+use std::{
+    io::{Read, Write},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use lode_engine::{
+    ModelHeader,
+    store::{KnownModel, Store, StoreError},
+};
+
+use crate::doctor::{
+    device::{Gpu, GpuFacts, parse_listing},
+    disk::{DiskFacts, PROBE_BYTES, WriteFault},
+    model::{MemoryFacts, ModelFacts, ModelFault},
+};
+
+/// Most bytes read of a file of the system, and of what `nvidia-smi` says.
+const MAX_TEXT: u64 = 64 * 1024;
+/// Time for `nvidia-smi`; on a GPU that has fallen off the bus it hangs.
+const SMI_TIME: Duration = Duration::from_secs(10);
+/// Time between two looks whether it has ended.
+const SMI_POLL: Duration = Duration::from_millis(20);
+
+fn read_text(path: impl AsRef<Path>) -> Option<String> {
+    let file = std::fs::File::open(path).ok()?;
+    let mut text = String::new();
+    file.take(MAX_TEXT).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// NVIDIA's driver and GPUs. Blocks for [`SMI_TIME`] at most.
+pub(in crate::doctor) fn gpus() -> GpuFacts {
+    let driver = read_text("/proc/driver/nvidia/version").map(|text| driver_version(&text));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    GpuFacts { driver, listed: list_gpus(), cores }
+}
+
+/// The version in `NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.10  Tue …`.
+fn driver_version(text: &str) -> String {
+    let first = text.lines().next().unwrap_or_default();
+    let number =
+        |word: &&str| word.contains('.') && word.chars().all(|c| c.is_ascii_digit() || c == '.');
+    first.split_whitespace().find(number).unwrap_or("of unknown version").to_owned()
+}
+
+fn list_gpus() -> Result<Vec<Gpu>, String> {
+    let mut child = Command::new("nvidia-smi")
+        .args(["--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => "nvidia-smi is not installed".to_owned(),
+            _ => format!("nvidia-smi cannot be started: {error}"),
+        })?;
+    let began = Instant::now();
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if began.elapsed() < SMI_TIME => std::thread::sleep(SMI_POLL),
+            Ok(None) => {
+                // It may hang in the driver, where no signal reaches it: nobody waits for it.
+                let _ = child.kill();
+                return Err(format!("nvidia-smi said nothing for {} s", SMI_TIME.as_secs()));
+            }
+            Err(error) => return Err(format!("nvidia-smi cannot be waited for: {error}")),
+        }
+    };
+    let mut text = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        stdout
+            .take(MAX_TEXT)
+            .read_to_string(&mut text)
+            .map_err(|error| format!("nvidia-smi cannot be read: {error}"))?;
+    }
+    if !status.success() {
+        let said = text.lines().next().unwrap_or_default();
+        return Err(format!("nvidia-smi ended with {status}: {said}"));
+    }
+    parse_listing(&text)
+}
+
+/// Memory that a new program may use: what the kernel calls available, or what is left of the
+/// control group's limit.
+pub(in crate::doctor) fn memory() -> Option<MemoryFacts> {
+    let available = read_text("/proc/meminfo")
+        .and_then(|text| figure(&text, "MemAvailable:"))
+        .map(|kibibytes| kibibytes.saturating_mul(1024));
+    let free =
+        available.map(|available| MemoryFacts { available, from: "available memory".into() });
+    let group = control_group()
+        .map(|available| MemoryFacts { available, from: "left of the container's limit".into() });
+    free.into_iter().chain(group).min_by_key(|facts| facts.available)
+}
+
+/// The number after a word in a table of the kernel.
+fn figure(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// What is left of this process's control group, version 2 or 1. Cache counts as free.
+fn control_group() -> Option<u64> {
+    let groups = read_text("/proc/self/cgroup")?;
+    let of = |controller: &str| {
+        groups.lines().find_map(|line| {
+            let mut fields = line.splitn(3, ':').skip(1);
+            (fields.next()? == controller).then(|| fields.next().unwrap_or("/").to_owned())
+        })
+    };
+    let number = |path: PathBuf| read_text(path)?.trim().parse::<u64>().ok();
+    // In a container its own group may be mounted at the root.
+    let left = |root: &str, group: &str, limit: &str, used: &str, cache: &str| {
+        let inner = Path::new(root).join(group.trim_start_matches('/'));
+        let folder = [inner, root.into()].into_iter().find(|f| f.join(limit).exists())?;
+        // "max" is no number: no limit.
+        let limit = number(folder.join(limit))?;
+        let used = number(folder.join(used))?;
+        let stat = read_text(folder.join("memory.stat")).unwrap_or_default();
+        let cache = figure(&stat, cache).unwrap_or(0);
+        Some(limit.saturating_sub(used.saturating_sub(cache)))
+    };
+    let second = of("").and_then(|group| {
+        left("/sys/fs/cgroup", &group, "memory.max", "memory.current", "inactive_file ")
+    });
+    let first = of("memory").and_then(|group| {
+        let root = "/sys/fs/cgroup/memory";
+        let cache = "total_inactive_file ";
+        left(root, &group, "memory.limit_in_bytes", "memory.usage_in_bytes", cache)
+    });
+    second.into_iter().chain(first).min()
+}
+
+/// The data folder, or the nearest folder above it that is there. Leaves nothing behind.
+pub(in crate::doctor) fn disk(data: &Path) -> DiskFacts {
+    let data = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
+    let folder = data.ancestors().find(|path| path.exists()).unwrap_or(&data).to_owned();
+    let free =
+        rustix::fs::statvfs(&folder).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+    let began = Instant::now();
+    let synced_ms = write_and_sync(&folder)
+        .map(|()| u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX))
+        .map_err(|error| {
+            use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+            let no_room = matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge);
+            WriteFault { no_room, reason: lode_node::files::explain(&error) }
+        });
+    DiskFacts { folder, free, synced_ms }
+}
+
+fn write_and_sync(folder: &Path) -> std::io::Result<()> {
+    let mut file = tempfile::Builder::new().prefix(".lode-doctor-").tempfile_in(folder)?;
+    // Not zeros, which some file systems do not store.
+    let bytes: Vec<u8> = (0..PROBE_BYTES).map(|at| (at % 251) as u8).collect();
+    file.write_all(&bytes)?;
+    file.as_file().sync_all()
+}
+
+/// The model file behind a name or path, without reading its weights yet.
+pub(in crate::doctor) fn model(name_or_path: &str) -> ModelFacts {
+    let missing = |path: PathBuf, error| ModelFacts {
+        path,
+        header: Err(ModelFault::Missing(error)),
+        file: None,
+    };
+    let path = match KnownModel::named(name_or_path) {
+        None => PathBuf::from(name_or_path),
+        Some(known) => match Store::of_user() {
+            Ok(store) => store.path_of(known),
+            Err(error) => return missing(known.file.into(), error),
+        },
+    };
+    if !path.is_file() {
+        // Its words for what is there instead; nothing is hashed for them.
+        let error = Store::of_user().and_then(|store| store.resolve(name_or_path));
+        let none = || StoreError::NotAFile { path: path.clone() };
+        return missing(path.clone(), error.err().unwrap_or_else(none));
+    }
+    let header = ModelHeader::read(&path).map_err(ModelFault::Header);
+    ModelFacts { path, header, file: None }
+}
+
+/// Reads all of the file for its hash.
+pub(in crate::doctor) fn with_hash(facts: ModelFacts, name_or_path: &str) -> ModelFacts {
+    let sound = facts.header.is_ok();
+    let file = sound.then(|| Store::of_user().and_then(|store| store.resolve(name_or_path)));
+    ModelFacts { file, ..facts }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_says_its_version() {
+        let open =
+            "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.124.06  Release Build\n";
+        assert_eq!(driver_version(open), "570.124.06");
+        assert_eq!(driver_version(""), "of unknown version");
+    }
+
+    #[test]
+    fn tables_of_the_kernel_are_read() {
+        let text = "MemTotal:  10 kB\nMemAvailable:   9 kB\n";
+        assert_eq!(figure(text, "MemAvailable:"), Some(9));
+        assert_eq!(figure(text, "MemFree:"), None);
+        assert_eq!(figure("MemAvailable: x", "MemAvailable:"), None);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_yet_is_tried_where_it_would_be_made() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let facts = disk(&folder.path().join("a/b"));
+        assert_eq!(facts.folder, folder.path());
+        assert!(facts.synced_ms.is_ok(), "{facts:?}");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("listed").count(), 0);
+    }
+}
