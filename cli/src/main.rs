@@ -57,6 +57,9 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
             cmd::daemon::coordinator(&args, log_json)
         }
         Command::Miner { command: MinerCommand::Run(args) } => cmd::daemon::miner(&args, log_json),
+        Command::Miner { command: MinerCommand::Receipts(args) } => {
+            cmd::miner::receipts::receipts(&args)
+        }
         Command::Verifier { command: VerifierCommand::Run(args) } => {
             cmd::daemon::verifier(&args, log_json)
         }

@@ -20,6 +20,9 @@ pub struct MinerConfig {
     /// Stop once the coordinator says that the campaign is over, instead of waiting for the next.
     #[serde(default)]
     pub stop_when_finished: bool,
+    /// Where figures for Prometheus are served, for example `127.0.0.1:9464`; nowhere by default.
+    #[serde(default)]
+    pub metrics: Option<std::net::SocketAddr>,
 }
 
 /// Which engine.

@@ -28,10 +28,13 @@ use lode_proto::{
     refusal::Refusal,
 };
 
-pub use crate::report::{Event, EventSink, MinerError};
+pub use crate::report::{Ending, Event, EventSink, MinerError, ReceiptNote};
 use crate::{
     config::MinerConfig,
+    metrics,
     queue::{Record, Step, Totals},
+    receipts::Joined,
+    report,
     store::Store,
     work,
 };
@@ -65,6 +68,9 @@ pub async fn run(
     let addresses = parse_addresses(&config.coordinator)?;
     let (key, _made) = Keystore::open(&config.data)?.get_or_create(KeyKind::Node)?;
     let store = Store::open(&config.data.join("queue"))?;
+    let events = metrics::serve(config.metrics, events).await?;
+    let leases = store.queue().jobs().map(|job| job.lease.id).collect();
+    events(Event::Opened { leases, totals: store.queue().totals() });
     let sequence = Sequence::open(&config.data, network)?;
     let (handle, _incoming) =
         Transport::start(TransportConfig::caller(key.clone(), vec![Protocol::Mine])).await?;
@@ -73,7 +79,8 @@ pub async fn run(
         Target::at(addresses),
         Caller::new(key, sequence),
         Retry::FOREVER,
-    );
+    )
+    .watched(report::contact(events.clone()));
     let grammar = work::grammar_version(config.engine.grammar && engine.supports_grammar());
     let card = engine.policy_card(config.engine.temperature_milli, grammar);
     let policy = card.policy.id().map_err(|error| MinerError::Config(error.to_string()))?;
@@ -150,20 +157,37 @@ impl Miner {
             software: concat!("lode/", env!("CARGO_PKG_VERSION")).into(),
         };
         match self.client.call(&request).await? {
-            MineReply::Joined { genesis, last_sequence } => {
-                let (network, genesis) = Genesis::open(&genesis)?;
+            MineReply::Joined { genesis: envelope, last_sequence } => {
+                let (network, genesis) = Genesis::open(&envelope)?;
                 if network != self.network {
                     return Err(MinerError::OtherNetwork { got: network, want: self.network });
                 }
                 self.coordinator = genesis.coordinator;
                 self.client.raise_sequence(last_sequence).await?;
                 let miner = self.client.caller().public();
+                self.keep_join(Joined {
+                    genesis: envelope,
+                    miner,
+                    policy: self.policy,
+                    card: self.card.clone(),
+                })?;
                 (self.events)(Event::Joined { network, policy: self.policy, miner });
                 Ok(())
             }
-            MineReply::Refused(refusal) => Err(MinerError::Refused(refusal)),
+            MineReply::Refused(refusal) => {
+                (self.events)(Event::refused("join", &refusal));
+                Err(MinerError::Refused(refusal))
+            }
             _ => Err(MinerError::Protocol("join")),
         }
+    }
+
+    /// Keeps what a later recount trusts, where it is not kept already.
+    fn keep_join(&mut self, joined: Joined) -> Result<(), MinerError> {
+        if self.store.queue().joined() == Some(&joined) {
+            return Ok(());
+        }
+        self.append(&Record::Joined(Box::new(joined)))
     }
 
     /// Takes the one next step of what is closest to done.
@@ -187,7 +211,11 @@ impl Miner {
     }
 
     async fn lease(&mut self) -> Result<Next, MinerError> {
-        match self.client.call(&MineRequest::Lease { policy: self.policy }).await? {
+        let reply = self.client.call(&MineRequest::Lease { policy: self.policy }).await?;
+        if let MineReply::Refused(refusal) = &reply {
+            (self.events)(Event::refused("lease", refusal));
+        }
+        match reply {
             MineReply::Lease(lease) => {
                 let id = lease.id;
                 self.append(&Record::Leased(lease))?;
@@ -254,11 +282,18 @@ impl Miner {
                     &me,
                     &attempt,
                 );
-                if let Err(error) = checked {
+                if let Err(error) = &checked {
                     // The work is done either way; the operator decides whether to go on here.
                     tracing::error!(%error, "a receipt is not what it should be; it is kept");
                 }
                 self.append(&Record::Receipted { lease: id, index, receipt })?;
+                (self.events)(Event::Receipted {
+                    lease: id,
+                    attempt: index,
+                    receipt: checked.as_ref().ok().map(ReceiptNote::from),
+                    wrong: checked.err().map(|error| error.to_string()),
+                    totals: self.store.queue().totals(),
+                });
                 if self.store.queue().job(&id).is_none() {
                     let totals = self.store.queue().totals();
                     (self.events)(Event::Delivered { lease: id, totals });
@@ -276,12 +311,17 @@ impl Miner {
         reply: MineReply,
         asked: &'static str,
     ) -> Result<Next, MinerError> {
+        if let MineReply::Refused(refusal) = &reply {
+            (self.events)(Event::refused(asked, refusal));
+        }
         match reply {
             MineReply::Refused(Refusal::NotJoined | Refusal::UnknownPolicy) => {
                 self.join().await?;
                 Ok(Next::GoOn)
             }
-            MineReply::Refused(refusal) => self.drop_lease(id, &refusal.to_string()),
+            MineReply::Refused(refusal) => {
+                self.drop_lease(id, Ending::Refused, &refusal.to_string())
+            }
             _ => Err(MinerError::Protocol(asked)),
         }
     }
@@ -290,15 +330,19 @@ impl Miner {
         let reason: String = reason.chars().take(300).collect();
         let request = MineRequest::HandBack { lease: id, reason: reason.clone() };
         match self.client.call(&request).await? {
-            MineReply::HandedBack | MineReply::Refused(_) => self.drop_lease(id, &reason),
+            MineReply::HandedBack => self.drop_lease(id, Ending::HandedBack, &reason),
+            MineReply::Refused(refusal) => {
+                (self.events)(Event::refused("hand back", &refusal));
+                self.drop_lease(id, Ending::HandedBack, &reason)
+            }
             _ => Err(MinerError::Protocol("hand back")),
         }
     }
 
-    fn drop_lease(&mut self, id: LeaseId, reason: &str) -> Result<Next, MinerError> {
+    fn drop_lease(&mut self, id: LeaseId, how: Ending, reason: &str) -> Result<Next, MinerError> {
         self.append(&Record::Dropped { lease: id, reason: reason.into() })?;
         tracing::warn!(lease = %id.short(), reason, "dropped a lease");
-        (self.events)(Event::Dropped { lease: id, reason: reason.into() });
+        (self.events)(Event::Dropped { lease: id, how, reason: reason.into() });
         Ok(Next::GoOn)
     }
 

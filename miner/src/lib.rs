@@ -5,6 +5,8 @@
 //! coordinator ─ Lease ─► work.rs (prompt, grammar, engine) ─► Generated ─┐
 //!      ▲                                                                 ▼
 //!      └─ Commit, Submit ◄─ daemon.rs ◄─ next step ◄─ queue.rs ◄─ durable log
+//!                              │               └─► receipts.rs ─► lode miner receipts
+//!                              └─ report.rs: events ─► log lines, dashboard, metrics.rs
 //! ```
 //!
 //! [`queue`] is pure and decides what comes next; [`daemon`] makes each record durable before it
@@ -14,10 +16,12 @@
 
 pub mod config;
 pub mod daemon;
+pub mod metrics;
 pub mod queue;
+pub mod receipts;
 mod report;
 mod store;
 mod work;
 
 pub use config::{EngineConfig, EngineKind, MinerConfig};
-pub use daemon::{Event, MinerError, run};
+pub use daemon::{Ending, Event, EventSink, MinerError, ReceiptNote, run};

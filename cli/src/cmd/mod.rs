@@ -5,6 +5,7 @@ pub(crate) mod daemon;
 pub(crate) mod eval;
 pub(crate) mod import;
 pub(crate) mod key;
+pub(crate) mod miner;
 pub(crate) mod model;
 pub(crate) mod task;
 pub(crate) mod train;

@@ -16,7 +16,7 @@ use lode_proto::{
 use super::{Miner, Next};
 use crate::{
     queue::Record,
-    report::{Event, MinerError},
+    report::{self, Ending, Event, MinerError},
     work::{self, WorkError},
 };
 
@@ -27,16 +27,18 @@ impl Miner {
         };
         // A lease from before a restart may be over; generating for it would be for nothing.
         if self.is_cancelled(id).await? {
-            return self.drop_lease(id, "the coordinator says that it is over");
+            return self.drop_lease(id, Ending::Over, "the coordinator says that it is over");
         }
-        let control = Control::default();
+        let progress = Some(report::progress(self.events.clone(), id));
+        let control = Control { progress, ..Control::default() };
         let started = Instant::now();
         match self.generate_with_heartbeat(&lease, &control).await? {
             Err(WorkError::Engine(EngineError::Cancelled)) if self.stop.is_stopped() => {
                 Ok(Next::GoOn)
             }
             Err(WorkError::Engine(EngineError::Cancelled)) => {
-                self.drop_lease(id, "the coordinator cancelled it while it was worked on")
+                let reason = "the coordinator cancelled it while it was worked on";
+                self.drop_lease(id, Ending::Over, reason)
             }
             Err(WorkError::Engine(
                 error @ (EngineError::TooLong { .. }
@@ -116,7 +118,10 @@ impl Miner {
             MineReply::Alive { cancelled } => Ok(cancelled.contains(&lease)),
             // It was restarted and does not know us yet; the lease itself is in its log.
             MineReply::Refused(Refusal::NotJoined) => Ok(false),
-            MineReply::Refused(refusal) => Err(MinerError::Refused(refusal)),
+            MineReply::Refused(refusal) => {
+                (self.events)(Event::refused("heartbeat", &refusal));
+                Err(MinerError::Refused(refusal))
+            }
             _ => Err(MinerError::Protocol("heartbeat")),
         }
     }
