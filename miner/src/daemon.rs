@@ -70,7 +70,9 @@ pub async fn run(
     let store = Store::open(&config.data.join("queue"))?;
     let events = metrics::serve(config.metrics, events).await?;
     let leases = store.queue().jobs().map(|job| job.lease.id).collect();
-    events(Event::Opened { leases, totals: store.queue().totals() });
+    let made = store.queue().jobs().filter(|job| !job.attempts.is_empty());
+    let ready = made.map(|job| job.lease.id).collect();
+    events(Event::Opened { leases, ready, totals: store.queue().totals() });
     let sequence = Sequence::open(&config.data, network)?;
     let (handle, _incoming) =
         Transport::start(TransportConfig::caller(key.clone(), vec![Protocol::Mine])).await?;

@@ -84,8 +84,9 @@ impl Figures {
     /// Takes an event into account.
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::Opened { leases, totals } => {
+            Event::Opened { leases, ready, totals } => {
                 self.open = leases.iter().copied().collect();
+                self.ready = ready.iter().copied().collect();
                 self.totals = *totals;
             }
             Event::Coordinator { up, .. } => self.coordinator_up = Some(*up),
@@ -93,7 +94,11 @@ impl Figures {
                 self.open.insert(*lease);
             }
             Event::Progress { lease, tokens, .. } => {
-                self.running.insert(*lease, *tokens);
+                let before = self.running.insert(*lease, *tokens).unwrap_or_default();
+                if *tokens < before {
+                    // Begun again, as after the memory ran out: what was made before is lost, not unmade.
+                    self.tokens = self.tokens.saturating_add(before);
+                }
             }
             Event::Generated { lease, attempts, tokens, elapsed_ms } => {
                 self.running.remove(lease);

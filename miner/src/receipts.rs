@@ -15,6 +15,7 @@
 //! the entries up to the kill, which are a whole chain, only shorter.
 
 pub mod file;
+mod problem;
 pub mod recount;
 
 use std::path::{Path, PathBuf};
@@ -27,7 +28,8 @@ use lode_proto::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use recount::{Anchor, Problem, Recount, Sum, Wrong};
+pub use problem::{Problem, Wrong};
+pub use recount::{Anchor, Recount, Sum};
 
 /// Name of the receipts file in the folder of a queue.
 pub const FILE_NAME: &str = "receipts";

@@ -112,6 +112,8 @@ pub enum Event {
     Opened {
         /// Leases that are not finished.
         leases: Vec<LeaseId>,
+        /// Those of them whose attempts are made.
+        ready: Vec<LeaseId>,
         /// The miner's own count.
         totals: Totals,
     },
@@ -240,6 +242,12 @@ impl Event {
     #[must_use]
     pub fn is_fleeting(&self) -> bool {
         matches!(self, Self::Progress { .. })
+    }
+
+    /// Whether this is one of several that a later event sums up, and nothing is wrong with it.
+    #[must_use]
+    pub fn is_detail(&self) -> bool {
+        matches!(self, Self::Receipted { wrong: None, .. })
     }
 
     /// A refusal of a request.

@@ -137,9 +137,11 @@ pub(crate) fn miner(args: &RunMiner, log_json: bool) -> anyhow::Result<Outcome> 
         !show && std::io::stderr().is_terminal(),
         dashboard::LogLine::default,
     )?;
-    let events = sink(args.run.json);
+    let (json, events) = (args.run.json, sink(args.run.json));
     let plain: lode_miner::EventSink = Arc::new(move |event: lode_miner::Event| {
-        if !event.is_fleeting() {
+        if !json && event.is_detail() {
+            tracing::debug!("{event:?}");
+        } else if !event.is_fleeting() {
             events(event);
         }
     });

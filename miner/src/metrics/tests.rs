@@ -57,7 +57,8 @@ fn story() -> Vec<Event> {
     };
     vec![
         Event::Opened {
-            leases: vec![lease(1)],
+            leases: vec![lease(1), lease(6)],
+            ready: vec![lease(6)],
             totals: Totals { receipts: 11, credits_milli: 3_000, groups: 1, dropped: 2 },
         },
         Event::Coordinator { up: true, reason: None },
@@ -71,6 +72,7 @@ fn story() -> Vec<Event> {
         },
         Event::Leased { lease: lease(2) },
         Event::Progress { lease: lease(2), tokens: 5, finished: 0, attempts: 8 },
+        Event::Progress { lease: lease(2), tokens: 2, finished: 0, attempts: 8 },
         Event::Progress { lease: lease(2), tokens: 7, finished: 0, attempts: 8 },
         Event::refused("lease", &Refusal::TooManyLeases { held: 4, limit: 4 }),
         Event::refused("commit", &Refusal::NoSuchLease(lease(3))),
@@ -87,7 +89,7 @@ fn figures_are_what_happened() {
     story().iter().for_each(|event| figures.apply(event));
     let values = parse(&figures.text());
     let want = [
-        ("lode_miner_generated_tokens_total", 107.0),
+        ("lode_miner_generated_tokens_total", 112.0),
         ("lode_miner_generated_groups_total", 1.0),
         ("lode_miner_generated_attempts_total", 8.0),
         ("lode_miner_generation_seconds_total", 2.5),
@@ -102,7 +104,7 @@ fn figures_are_what_happened() {
         ("lode_miner_refusals_total{asked=\"lease\",kind=\"too_many_leases\"}", 1.0),
         ("lode_miner_refusals_total{asked=\"commit\",kind=\"no_such_lease\"}", 2.0),
         ("lode_miner_queue_leases{state=\"to_generate\"}", 1.0),
-        ("lode_miner_queue_leases{state=\"to_hand_in\"}", 1.0),
+        ("lode_miner_queue_leases{state=\"to_hand_in\"}", 2.0),
         ("lode_miner_coordinator_up", 1.0),
         ("lode_miner_last_receipt_timestamp_seconds", 1_795_305_600.5),
     ];
@@ -115,7 +117,7 @@ fn figures_are_what_happened() {
     figures.apply(&Event::Delivered { lease, totals });
     figures.apply(&Event::Coordinator { up: false, reason: Some("gone".into()) });
     let values = parse(&figures.text());
-    assert_eq!(values["lode_miner_queue_leases{state=\"to_hand_in\"}"], 0.0);
+    assert_eq!(values["lode_miner_queue_leases{state=\"to_hand_in\"}"], 1.0);
     assert_eq!(values["lode_miner_leases_ended_total{how=\"delivered\"}"], 1.0);
     assert_eq!(values["lode_miner_coordinator_up"], 0.0);
 }
@@ -151,7 +153,7 @@ async fn a_scrape_over_a_socket() {
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
         assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
         assert!(head.contains("application/openmetrics-text; version=1.0.0"), "{head}");
-        assert_eq!(parse(body)["lode_miner_generated_tokens_total"], 107.0);
+        assert_eq!(parse(body)["lode_miner_generated_tokens_total"], 112.0);
         for (request, status) in [
             (&b"POST /metrics HTTP/1.1\r\n\r\n"[..], "405"),
             (b"GET / HTTP/1.1\r\n\r\n", "404"),

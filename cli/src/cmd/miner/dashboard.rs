@@ -14,6 +14,7 @@ mod draw;
 #[cfg(feature = "dashboard")]
 mod screen;
 #[cfg(any(feature = "dashboard", test))]
+#[cfg_attr(not(feature = "dashboard"), allow(dead_code))] // what is only drawn
 mod state;
 
 #[cfg(feature = "dashboard")]

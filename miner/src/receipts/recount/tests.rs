@@ -1,5 +1,6 @@
 use lode_proto::{
     genesis::Admission,
+    id::AttemptId,
     key::SecretKey,
     policy::{Policy, PolicyCard, Sampling, Tier},
 };

@@ -192,7 +192,7 @@ mod tests {
         let mut state = Dashboard::default();
         let lease = |byte: u8| LeaseId::of(&[byte]);
         let before = Totals { receipts: 8, credits_milli: 1_000, groups: 1, dropped: 0 };
-        state.apply(0, &Event::Opened { leases: Vec::new(), totals: before });
+        state.apply(0, &Event::Opened { leases: Vec::new(), ready: Vec::new(), totals: before });
         state.apply(0, &Event::Coordinator { up: true, reason: None });
         state.apply(1_000, &Event::Leased { lease: lease(1) });
         state.apply(1_000, &Event::Leased { lease: lease(2) });

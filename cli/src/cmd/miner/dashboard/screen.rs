@@ -16,7 +16,11 @@ use lode_miner::EventSink;
 use lode_node::stop::Stop;
 use ratatui::{
     DefaultTerminal,
-    crossterm::event::{self, Event as Input, KeyCode, KeyEventKind, KeyModifiers},
+    crossterm::{
+        cursor,
+        event::{self, Event as Input, KeyCode, KeyEventKind, KeyModifiers},
+        execute,
+    },
 };
 
 use super::{draw::draw, state::Dashboard};
@@ -44,6 +48,8 @@ pub(crate) fn possible() -> anyhow::Result<bool> {
 pub(crate) fn leave() {
     if SHOWING.swap(false, Ordering::SeqCst) {
         ratatui::restore();
+        // What dropping the terminal does; a process that ends at once drops nothing.
+        let _ = execute!(io::stdout(), cursor::Show);
         for line in take_lines() {
             let _ = io::stderr().write_all(line.as_bytes());
         }

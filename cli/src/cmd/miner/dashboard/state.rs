@@ -85,10 +85,15 @@ impl Dashboard {
     /// Takes an event into account.
     pub(crate) fn apply(&mut self, at_ms: u64, event: &Event) {
         match event {
-            Event::Opened { leases, totals } => {
+            Event::Opened { leases, ready, totals } => {
                 (self.totals, self.before) = (*totals, *totals);
                 for lease in leases {
                     self.begin(at_ms, *lease);
+                }
+                for lease in ready {
+                    if let Some(work) = self.work.get_mut(lease) {
+                        work.stage = Stage::HandingIn { receipts: 0, attempts: None };
+                    }
                 }
             }
             Event::Joined { network, policy, miner } => {
@@ -197,7 +202,7 @@ mod tests {
     fn a_lease_passes_through_its_stages() {
         let mut dashboard = Dashboard::default();
         let totals = Totals { receipts: 8, credits_milli: 400, groups: 1, dropped: 0 };
-        dashboard.apply(0, &Event::Opened { leases: vec![lease(9)], totals });
+        dashboard.apply(0, &Event::Opened { leases: vec![lease(9)], ready: Vec::new(), totals });
         assert_eq!(dashboard.work[&lease(9)].stage, Stage::Waiting);
         dashboard.apply(10, &Event::Leased { lease: lease(1) });
         let progress =
