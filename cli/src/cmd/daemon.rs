@@ -146,13 +146,14 @@ pub(crate) fn miner(args: &RunMiner, log_json: bool) -> anyhow::Result<Outcome> 
         }
     });
     run_started(&args.run, RUNTIME_WORKERS, |stop| async move {
+        // First, since a model that is fetched has a bar of its own.
+        let engine = open_engine(&config.engine).await?;
         // Dropped on every way out, and with it the terminal is as it was.
         let screen = show.then(|| dashboard::Screen::open(stop.clone())).transpose()?;
         let events = match &screen {
             Some(screen) => screen.sink(plain),
             None => plain,
         };
-        let engine = open_engine(&config.engine).await?;
         lode_miner::run(config, engine, stop, events).await?;
         anyhow::Ok(())
     })

@@ -208,7 +208,8 @@ fn what_is_missing_or_doubled_is_named() {
 fn a_lying_coordinator_is_found_by_what_the_miner_knows() {
     let chief = chief();
     type Lie = fn(&mut Receipt);
-    let lies: [(Lie, fn(&Wrong) -> bool); 9] = [
+    type Finds = fn(&Wrong) -> bool;
+    let lies: [(Lie, Finds); 9] = [
         (|r| r.credits_milli -= 1, |w| matches!(w, Wrong::Credits { .. })),
         (|r| r.tokens -= 1, |w| matches!(w, Wrong::Tokens { .. })),
         (

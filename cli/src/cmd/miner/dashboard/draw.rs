@@ -58,11 +58,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &Dashboard, now_ms: u64) {
     part(frame, troubles, " refused and dropped ", trouble_lines(state, now_ms));
     let rows = usize::from(log.height.saturating_sub(2));
     let lines = state.log.iter().skip(state.log.len().saturating_sub(rows));
-    part(frame, log, " log · q stops in order, q again at once ", lines.map(text).collect());
-}
-
-fn text(line: &String) -> Line<'_> {
-    Line::raw(line.as_str())
+    let lines = lines.map(|line| Line::raw(line.as_str())).collect();
+    part(frame, log, " log · q stops in order, q again at once ", lines);
 }
 
 fn part(frame: &mut Frame<'_>, area: Rect, title: &str, lines: Vec<Line<'_>>) {

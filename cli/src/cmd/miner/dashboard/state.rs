@@ -183,7 +183,7 @@ impl Dashboard {
         let fresh = |(at, _): &&(u64, u64)| now_ms.saturating_sub(*at) <= WINDOW_MS;
         let Some((begin, before)) = self.samples.iter().find(fresh) else { return 0 };
         let spent_ms = now_ms.saturating_sub(*begin);
-        if spent_ms == 0 { 0 } else { (self.tokens - before) * 10_000 / spent_ms }
+        (self.tokens.saturating_sub(*before) * 10_000).checked_div(spent_ms).unwrap_or(0)
     }
 }
 
