@@ -20,6 +20,7 @@ pub mod recount;
 
 use std::path::{Path, PathBuf};
 
+use lode_node::log::LogError;
 use lode_proto::{
     envelope::Envelope,
     id::{AttemptId, LeaseId, PolicyId},
@@ -28,7 +29,9 @@ use lode_proto::{
 };
 use serde::{Deserialize, Serialize};
 
+use file::Extent;
 pub use problem::{Problem, Wrong};
+use recount::Counter;
 pub use recount::{Anchor, Recount, Sum};
 
 /// Name of the receipts file in the folder of a queue.
@@ -79,6 +82,22 @@ pub struct KeptReceipt {
     pub allowed_tokens: u32,
     /// The coordinator's envelope, as it came.
     pub receipt: Envelope,
+}
+
+/// Counts a receipts file; `None` where nothing says whose signatures count. Reads it twice, first for
+/// what the miner joined by.
+///
+/// # Errors
+/// Where the file cannot be read, or is none of ours.
+pub fn recount_file(path: &Path, anchor: Anchor) -> Result<Option<(Extent, Recount)>, LogError> {
+    let mut counter = Counter::new(anchor);
+    file::read(path, |_, kept| counter.foresee(&kept))?;
+    let mut lacks_key = false;
+    let extent = file::read(path, |number, kept| {
+        counter.add(number, &kept);
+        lacks_key |= counter.lacks_key();
+    })?;
+    Ok((!lacks_key).then(|| (extent, counter.finish())))
 }
 
 /// Receipts files in or below a data folder: one for each network that the miner works for.

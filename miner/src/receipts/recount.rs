@@ -146,6 +146,18 @@ impl Counter {
         self.count.coordinator.is_none() && self.count.found > 0
     }
 
+    /// Learns from a join whom to trust, and what models are joined with. A miner that kept receipts
+    /// before it kept its joins has them later in its file than receipts they tell of.
+    pub fn foresee(&mut self, kept: &Kept) {
+        let Kept::Joined(joined) = kept else { return };
+        self.cards.insert(joined.policy, (joined.card.model.clone(), joined.card.parameters));
+        if let Ok((network, genesis)) = Genesis::open(&joined.genesis) {
+            self.count.network.get_or_insert(network);
+            self.count.coordinator.get_or_insert(genesis.coordinator);
+            self.count.miner.get_or_insert(joined.miner);
+        }
+    }
+
     /// Takes an entry and its number in the file.
     pub fn add(&mut self, number: u64, kept: &Kept) {
         let want = self.entries;

@@ -22,6 +22,7 @@ use crate::{
         Joined, Recount,
         file::read,
         recount::{Anchor, Counter},
+        recount_file,
     },
 };
 
@@ -174,10 +175,10 @@ fn go_on(store: &mut Store) -> bool {
 }
 
 fn recount(folder: &Path) -> Recount {
-    let mut counter = Counter::new(Anchor::default());
-    let extent = read(&folder.join(FILE_NAME), |number, kept| counter.add(number, &kept));
-    assert_eq!(extent.expect("reads").fault(), None);
-    counter.finish()
+    let counted = recount_file(&folder.join(FILE_NAME), Anchor::default()).expect("reads");
+    let (extent, found) = counted.expect("by the genesis");
+    assert_eq!(extent.fault(), None);
+    found
 }
 
 /// What must hold whenever the store is open: the file has what the queue counts, and it holds.
@@ -260,9 +261,10 @@ fn a_log_from_before_gets_its_file() {
     }
     let store = Store::open(folder.path()).expect("opens");
     assert_eq!(store.queue().totals().receipts, 4);
-    let mut counter = Counter::new(Anchor { coordinator: Some(key().public()), network: None });
-    read(&folder.path().join(FILE_NAME), |number, kept| counter.add(number, &kept)).expect("reads");
-    let found = counter.finish();
+    let path = folder.path().join(FILE_NAME);
+    assert_eq!(recount_file(&path, Anchor::default()).expect("reads"), None, "by whose key?");
+    let anchor = Anchor { coordinator: Some(key().public()), network: None };
+    let (_, found) = recount_file(&path, anchor).expect("reads").expect("by this key");
     assert!(found.holds(), "{:?}", found.problems);
     assert_eq!(found.total.receipts, 4);
 }

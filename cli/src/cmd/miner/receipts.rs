@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use lode_miner::{
     MinerConfig,
-    receipts::{Anchor, Recount, file, find, recount::Counter},
+    receipts::{Anchor, Recount, Sum, find, recount_file},
 };
 use lode_node::config::Layers;
 use lode_proto::plain;
@@ -55,7 +55,10 @@ pub(crate) fn receipts(args: &Receipts) -> anyhow::Result<Outcome> {
     if args.json {
         term::json(&serde_json::json!({ "chains": chains }))?;
     } else {
-        for chain in &chains {
+        for (place, chain) in chains.iter().enumerate() {
+            if place > 0 {
+                term::print_line("")?;
+            }
             show(chain)?;
         }
     }
@@ -64,20 +67,13 @@ pub(crate) fn receipts(args: &Receipts) -> anyhow::Result<Outcome> {
 }
 
 fn count(path: PathBuf, anchor: Anchor) -> anyhow::Result<Chain> {
-    let mut counter = Counter::new(anchor);
-    let mut lacks_key = false;
-    let extent = file::read(&path, |number, kept| {
-        counter.add(number, &kept);
-        lacks_key |= counter.lacks_key();
-    })?;
-    if lacks_key {
+    let Some((extent, count)) = recount_file(&path, anchor)? else {
         anyhow::bail!(
             "nothing in {} says who the coordinator is, since an earlier version joined; give its public \
              key with --coordinator, as its operator publishes it",
             path.display()
         );
-    }
-    let count = counter.finish();
+    };
     let fault = extent.fault();
     Ok(Chain { holds: fault.is_none() && count.holds(), fault, count, file: path })
 }
@@ -99,7 +95,7 @@ fn show(chain: &Chain) -> anyhow::Result<()> {
     term::print_line(&format!("miner        {}", known(count.miner)))?;
     let head = count.head.map(|(number, link)| format!("receipt {number}, link {link}"));
     term::print_line(&format!("whole up to  {}", known(head)))?;
-    let row = |name: &str, sum: &lode_miner::receipts::Sum| {
+    let row = |name: &str, sum: &Sum| {
         let credits = credits(sum.credits_milli);
         format!(
             "{name:<24}{:>10} receipts {:>12} tokens {credits:>14} credits",
@@ -130,7 +126,7 @@ fn show(chain: &Chain) -> anyhow::Result<()> {
     if untold > 0 {
         term::print_line(&format!("and {untold} more"))?;
     }
-    if chain.holds {
+    if chain.holds && count.found > 0 {
         term::print_line(
             "every signature, number, link, attempt and credit holds (formula version 1)",
         )?;

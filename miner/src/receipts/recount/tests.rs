@@ -168,6 +168,17 @@ fn the_key_may_be_given_where_no_genesis_is_kept() {
     let mut counter = Counter::new(Anchor::default());
     counter.add(0, &old[0]);
     assert!(counter.lacks_key());
+    // The join came later, with a newer version of the miner.
+    let mut joined_late = old.clone();
+    joined_late.push(chief.joined());
+    let mut counter = Counter::new(Anchor::default());
+    joined_late.iter().for_each(|kept| counter.foresee(kept));
+    for (number, kept) in numbered(&joined_late) {
+        counter.add(number, &kept);
+        assert!(!counter.lacks_key());
+    }
+    let found = counter.finish();
+    assert!(found.holds() && found.total.receipts == 3, "{:?}", found.problems);
     let right = Anchor { coordinator: Some(chief.key.public()), network: None };
     assert!(count(right, &numbered(&old)).holds());
     let other = SecretKey::from_bytes(&[7; 32]).public();
