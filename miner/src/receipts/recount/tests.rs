@@ -79,8 +79,8 @@ impl Chief {
                 attempt: AttemptId::of(&index.to_le_bytes()),
                 policy: self.policy,
                 claimed_tokens: tokens,
-                completion_bytes: 100,
-                allowed_tokens: 500,
+                completion_bytes: 200_000,
+                allowed_tokens: 200_000,
                 receipt: self.genesis.clone(),
             };
             let receipt = Receipt {
@@ -343,4 +343,18 @@ fn set(kept: &mut Kept, envelope: Envelope) {
     if let Kept::Receipt(kept) = kept {
         kept.receipt = envelope;
     }
+}
+
+/// Not a test: how long a year of receipts takes. `cargo test --release … -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement"]
+fn seconds_for_a_hundred_thousand() {
+    let chief = chief();
+    let entries = numbered(&chief.chain(100_000));
+    let began = std::time::Instant::now();
+    let found = count(Anchor::default(), &entries);
+    assert_eq!(found.total.receipts, 100_000);
+    let bytes: usize =
+        entries.iter().map(|(_, kept)| lode_proto::codec::encode(kept).expect("bytes").len()).sum();
+    eprintln!("{:?} for 100,000 receipts, {bytes} bytes", began.elapsed());
 }
