@@ -40,6 +40,18 @@ fn unknown_things_are_named_with_what_is_known() {
 }
 
 #[test]
+fn receipts_that_are_not_there_or_not_receipts_are_explained() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = folder.path().display().to_string();
+    refused(&["miner", "receipts", "--data", &place], &[&place, "`data`"]);
+    let queue = folder.path().join("queue");
+    std::fs::create_dir(&queue).expect("made");
+    std::fs::write(queue.join("receipts"), "receipts, they say").expect("written");
+    refused(&["miner", "receipts", "--data", &place], &["does not begin as a receipts file"]);
+    refused(&["miner", "receipts", "--config", "/nowhere.toml"], &["/nowhere.toml"]);
+}
+
+#[test]
 fn a_corrupt_domain_file_is_explained_by_line() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("broken.toml");

@@ -143,6 +143,34 @@ fn nothing_lost_nothing_twice(run: &Run) {
         .sum();
     assert_eq!(number(&report, "credits_milli"), credits, "credits by receipts and by the bundle");
     assert_eq!(number(&report, "attempts"), receipts(&run.summary), "attempts and receipts");
+    recounted(run, credits);
+}
+
+/// The miners' receipts hold by themselves, offline, and come to the same; a forged one does not.
+fn recounted(run: &Run, credits: u64) {
+    let recount = || {
+        let place = run.out.display().to_string();
+        let ran = lode(&["miner", "receipts", "--data", &place, "--json"]);
+        let count: Value = serde_json::from_slice(&ran.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", text(&ran.stderr)));
+        (ran.status.code(), count["chains"].as_array().expect("chains").clone())
+    };
+    let (code, chains) = recount();
+    assert_eq!(code, Some(0), "{chains:?}");
+    let total = |key| chains.iter().map(|chain| number(&chain["total"], key)).sum::<u64>();
+    assert_eq!(total("receipts"), receipts(&run.summary), "receipts offline");
+    assert_eq!(total("credits_milli"), credits, "credits offline");
+    assert!(chains.iter().all(|chain| chain["network"] == run.summary["network"]), "{chains:?}");
+    let file = chains[0]["file"].as_str().expect("a file");
+    let good = std::fs::read(file).expect("reads");
+    let mut bad = good.clone();
+    bad.truncate(good.len() - 100);
+    std::fs::write(file, bad).expect("writes");
+    let (code, chains) = recount();
+    assert_eq!(code, Some(1));
+    let fault = chains[0]["fault"].as_str().expect("a fault");
+    assert!(fault.contains("is cut short"), "{fault}");
+    std::fs::write(file, good).expect("writes");
 }
 
 #[test]

@@ -59,6 +59,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Miner { command } => match command {
             MinerCommand::Run(args) => cmd::daemon::miner(&args, log_json),
             MinerCommand::Doctor(args) => cmd::miner::doctor(&args),
+            MinerCommand::Receipts(args) => cmd::miner::receipts::receipts(&args),
             MinerCommand::Pause(args) => cmd::daemon::pause(&args.config, true),
             MinerCommand::Resume(args) => cmd::daemon::pause(&args.config, false),
         },

@@ -38,6 +38,9 @@ pub struct MinerConfig {
     /// Time that groups in work get to end after SIGTERM, seconds; then they are given back.
     #[serde(default = "default_drain_seconds")]
     pub drain_seconds: u64,
+    /// Where figures for Prometheus are served, for example `127.0.0.1:9464`; nowhere by default.
+    #[serde(default)]
+    pub metrics: Option<std::net::SocketAddr>,
 }
 
 impl MinerConfig {

@@ -36,10 +36,12 @@ use lode_proto::{
 };
 use tokio::task::JoinSet;
 
-pub use crate::report::{Event, EventSink, MinerError};
+pub use crate::report::{Ending, Event, EventSink, MinerError, ReceiptNote};
 use crate::{
     config::MinerConfig,
+    metrics,
     queue::Totals,
+    report,
     slots::{Order, Slots},
     store::Store,
     work,
@@ -75,6 +77,7 @@ pub async fn run(
     events: EventSink,
 ) -> Result<Totals, MinerError> {
     let wanted = targets(&config)?;
+    let events = metrics::serve(config.metrics, events).await?;
     let (key, _made) = Keystore::open(&config.data)?.get_or_create(KeyKind::Node)?;
     let (handle, _incoming) =
         Transport::start(TransportConfig::caller(key.clone(), vec![Protocol::Mine])).await?;
@@ -92,11 +95,13 @@ pub async fn run(
         stop,
         events,
     });
+    let open = |(place, (id, addresses))| open(&shared, place, id, addresses, &key, &handle);
+    let all: Vec<Network> = wanted.into_iter().enumerate().map(open).collect::<Result<_, _>>()?;
+    opened(&all, &shared.events);
     let mut networks = JoinSet::new();
-    for (place, (id, addresses)) in wanted.into_iter().enumerate() {
-        let network = open(&shared, place, id, addresses, &key, &handle)?;
+    all.into_iter().for_each(|network| {
         networks.spawn(network.run());
-    }
+    });
     let (mut totals, mut failure) = (Totals::default(), None);
     while let Some(ended) = networks.join_next().await {
         let (id, own, result) = ended.map_err(|error| MinerError::Crashed(error.to_string()))?;
@@ -111,6 +116,16 @@ pub async fn run(
     handle.shutdown().await;
     (shared.events)(Event::Stopped { totals });
     failure.map_or(Ok(totals), Err)
+}
+
+/// Tells what the queues hold, before anyone is talked to.
+fn opened(networks: &[Network], events: &EventSink) {
+    let mut totals = Totals::default();
+    networks.iter().for_each(|network| totals.add(&network.store.queue().totals()));
+    let jobs = || networks.iter().flat_map(|network| network.store.queue().jobs());
+    let leases = jobs().map(|job| job.lease.id).collect();
+    let ready = jobs().filter(|job| !job.attempts.is_empty()).map(|job| job.lease.id).collect();
+    events(Event::Opened { leases, ready, totals });
 }
 
 /// Id and addresses of each network, in order of preference.
@@ -163,6 +178,7 @@ fn open(
     let store = Store::open(&crate::store::folder(&shared.config.data, id))?;
     let sequence = Sequence::open(&shared.config.data, id)?;
     let caller = Caller::new(key.clone(), sequence);
-    let client = Client::new(handle.clone(), Target::at(addresses), caller, Retry::FOREVER);
+    let client = Client::new(handle.clone(), Target::at(addresses), caller, Retry::FOREVER)
+        .watched(report::contact(shared.events.clone()));
     Ok(Network::new(Arc::clone(shared), place, id, client, store))
 }

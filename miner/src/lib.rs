@@ -5,6 +5,8 @@
 //! coordinator ─ Lease ─► work.rs (prompt, grammar, engine) ─► Generated ─┐
 //!      ▲                                                                 ▼
 //!      └─ Commit, Submit ◄─ daemon.rs ◄─ next step ◄─ queue.rs ◄─ durable log
+//!                              │               └─► receipts.rs ─► lode miner receipts
+//!                              └─ report.rs: events ─► log lines, dashboard, metrics.rs
 //! ```
 //!
 //! [`queue`] is pure and decides what comes next; [`daemon`] makes each record durable before it
@@ -16,12 +18,14 @@ pub mod config;
 pub mod daemon;
 pub mod doctor;
 mod hours;
+pub mod metrics;
 pub mod queue;
+pub mod receipts;
 mod report;
 mod slots;
 mod store;
 mod work;
 
 pub use config::{Device, EngineConfig, EngineKind, MinerConfig, NetworkConfig, PAUSE_FILE};
-pub use daemon::{Event, MinerError, run};
+pub use daemon::{Ending, Event, EventSink, MinerError, ReceiptNote, run};
 pub use hours::Hours;

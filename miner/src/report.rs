@@ -1,13 +1,23 @@
 //! What a miner tells whoever runs it: what it does while it runs, and why it stopped.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
 
-use lode_engine::EngineError;
+use lode_engine::{EngineError, Progress};
 use lode_node::{
-    keystore::KeyError, log::LogError, rpc::RpcError, sequence::SequenceError,
+    keystore::KeyError,
+    log::LogError,
+    rpc::{RpcError, Watch},
+    sequence::SequenceError,
     transport::TransportError,
 };
 use lode_proto::{
+    attempt::Receipt,
     genesis::GenesisError,
     id::{LeaseId, NetworkId, PolicyId},
     key::PublicKey,
@@ -62,15 +72,57 @@ pub enum MinerError {
     /// The miner was told to stop before the coordinator answered. Never leaves the daemon.
     #[error("the miner is stopping")]
     Stopping,
+    /// Figures cannot be served.
+    #[error("metrics cannot be served at {address}: {reason}; free the address or choose another")]
+    Metrics {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why not.
+        reason: String,
+    },
     /// The coordinator answered something that does not fit the question.
     #[error("the coordinator gave an answer that does not fit the question ({0})")]
     Protocol(&'static str),
 }
 
-/// What a miner does, for whoever watches it.
+/// How a lease ended that was not delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// The coordinator said that it is over, before or while it was worked on.
+    Over,
+    /// The coordinator refused what was made.
+    Refused,
+    /// The miner could not or would not finish it and gave it back.
+    HandedBack,
+}
+
+impl Ending {
+    /// A name for labels.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Over => "over",
+            Self::Refused => "refused",
+            Self::HandedBack => "handed_back",
+        }
+    }
+}
+
+/// What a miner does, for whoever watches it: the log, the dashboard and the metrics are functions of
+/// this and of nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
+    /// The queue was read from disk, before anyone was talked to.
+    Opened {
+        /// Leases that are not finished.
+        leases: Vec<LeaseId>,
+        /// Those of them whose attempts are made.
+        ready: Vec<LeaseId>,
+        /// The miner's own count.
+        totals: Totals,
+    },
     /// The coordinator knows us.
     Joined {
         /// The network.
@@ -80,10 +132,28 @@ pub enum Event {
         /// Our key.
         miner: PublicKey,
     },
+    /// The coordinator answers again, or no longer does. Told when it changes.
+    Coordinator {
+        /// Whether it answers.
+        up: bool,
+        /// Why not.
+        reason: Option<String>,
+    },
     /// Work begins on a lease.
     Leased {
         /// The lease.
         lease: LeaseId,
+    },
+    /// How far the engine is with a lease; a few times a second.
+    Progress {
+        /// The lease.
+        lease: LeaseId,
+        /// Tokens generated so far, over all attempts.
+        tokens: u64,
+        /// Attempts that have ended.
+        finished: u32,
+        /// Attempts of the group.
+        attempts: u32,
     },
     /// All attempts of a lease were generated.
     Generated {
@@ -96,6 +166,19 @@ pub enum Event {
         /// Time it took, milliseconds.
         elapsed_ms: u64,
     },
+    /// The coordinator holds an attempt.
+    Receipted {
+        /// The lease.
+        lease: LeaseId,
+        /// Number of the attempt in its group.
+        attempt: u32,
+        /// What the receipt says, where it can be read.
+        receipt: Option<ReceiptNote>,
+        /// What is wrong with it, if anything is.
+        wrong: Option<String>,
+        /// The miner's own count with it.
+        totals: Totals,
+    },
     /// All attempts of a lease have receipts.
     Delivered {
         /// The lease.
@@ -103,10 +186,21 @@ pub enum Event {
         /// The miner's own count.
         totals: Totals,
     },
+    /// The coordinator refused a request.
+    Refused {
+        /// What was asked: `join`, `lease`, `commit`, `submit`, `hand back`, `heartbeat`.
+        asked: &'static str,
+        /// Kind of refusal, for labels.
+        kind: &'static str,
+        /// Why, with the measured value and the limit.
+        reason: String,
+    },
     /// A lease came to nothing.
     Dropped {
         /// The lease.
         lease: LeaseId,
+        /// How it ended.
+        how: Ending,
         /// Why.
         reason: String,
     },
@@ -122,5 +216,108 @@ pub enum Event {
     },
 }
 
+/// What a receipt says, for whoever watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ReceiptNote {
+    /// Number in the miner's chain.
+    pub number: u64,
+    /// The epoch.
+    pub epoch: u64,
+    /// Tokens credited.
+    pub tokens: u32,
+    /// Credits, thousandths.
+    pub credits_milli: u64,
+    /// The coordinator's clock, milliseconds since 1970.
+    pub unix_ms: u64,
+}
+
+impl From<&Receipt> for ReceiptNote {
+    fn from(receipt: &Receipt) -> Self {
+        Self {
+            number: receipt.index,
+            epoch: receipt.epoch,
+            tokens: receipt.tokens,
+            credits_milli: receipt.credits_milli,
+            unix_ms: receipt.unix_ms,
+        }
+    }
+}
+
+impl Event {
+    /// Whether this is for a display that is drawn over and over, and too much for a log.
+    #[must_use]
+    pub fn is_fleeting(&self) -> bool {
+        matches!(self, Self::Progress { .. })
+    }
+
+    /// Whether this is one of several that a later event sums up, and nothing is wrong with it.
+    #[must_use]
+    pub fn is_detail(&self) -> bool {
+        matches!(self, Self::Receipted { wrong: None, .. })
+    }
+
+    /// A refusal of a request.
+    #[must_use]
+    pub fn refused(asked: &'static str, refusal: &Refusal) -> Self {
+        Self::Refused { asked, kind: refusal_kind(refusal), reason: refusal.to_string() }
+    }
+}
+
+/// A short name for the kind of a refusal.
+pub(crate) fn refusal_kind(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Malformed(_) => "malformed",
+        Refusal::NotYourConnection => "not_your_connection",
+        Refusal::Replayed { .. } => "replayed",
+        Refusal::NotJoined => "not_joined",
+        Refusal::NotAdmitted(_) => "not_admitted",
+        Refusal::TooManyLeases { .. } => "too_many_leases",
+        Refusal::NoSuchLease(_) => "no_such_lease",
+        Refusal::WrongGroupSize { .. } => "wrong_group_size",
+        Refusal::AlreadyCommitted(_) => "already_committed",
+        Refusal::NotCommitted(_) => "not_committed",
+        Refusal::NotWhatWasCommitted { .. } => "not_what_was_committed",
+        Refusal::OverLimit { .. } => "over_limit",
+        Refusal::UnknownPolicy => "unknown_policy",
+        Refusal::NotExpected(_) => "not_expected",
+        Refusal::BadReveal => "bad_reveal",
+        Refusal::Unavailable(_) => "unavailable",
+    }
+}
+
 /// Where events go.
 pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// What tells of the coordinator's coming and going: for [`lode_node::rpc::Client::watched`].
+pub(crate) fn contact(events: EventSink) -> Watch {
+    const UNKNOWN: u8 = 0;
+    const UP: u8 = 1;
+    const DOWN: u8 = 2;
+    let last = AtomicU8::new(UNKNOWN);
+    Watch::new(move |result| {
+        let now = if result.is_ok() { UP } else { DOWN };
+        if last.swap(now, Ordering::Relaxed) != now {
+            let reason = result.err().map(ToString::to_string);
+            events(Event::Coordinator { up: reason.is_none(), reason });
+        }
+    })
+}
+
+/// What tells how far the engine is, at most four times a second: it is called at every token, from
+/// the thread that generates.
+pub(crate) fn progress(events: EventSink, lease: LeaseId) -> Arc<dyn Fn(Progress) + Send + Sync> {
+    const PAUSE_MS: u64 = 250;
+    let started = Instant::now();
+    let due_ms = AtomicU64::new(0);
+    Arc::new(move |Progress { tokens, finished, attempts }| {
+        let now_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let due = due_ms.load(Ordering::Relaxed);
+        let mine = now_ms >= due
+            && due_ms
+                .compare_exchange(due, now_ms + PAUSE_MS, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if mine {
+            events(Event::Progress { lease, tokens, finished, attempts });
+        }
+    })
+}

@@ -175,6 +175,25 @@ impl Caller {
     }
 }
 
+/// Told after each try whether an answer came, of whatever kind.
+#[derive(Clone)]
+pub struct Watch(Arc<Tell>);
+
+type Tell = dyn Fn(Result<(), &CallError>) + Send + Sync;
+
+impl Watch {
+    /// A watch that calls `tell`, which must return at once.
+    pub fn new(tell: impl Fn(Result<(), &CallError>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watch")
+    }
+}
+
 /// Calls one service of one node with requests of type `Q`.
 #[derive(Debug)]
 pub struct Client<Q> {
@@ -182,6 +201,7 @@ pub struct Client<Q> {
     target: Target,
     caller: Arc<Caller>,
     retry: Retry,
+    watch: Option<Watch>,
     requests: PhantomData<fn(Q)>,
 }
 
@@ -192,6 +212,7 @@ impl<Q> Clone for Client<Q> {
             target: self.target.clone(),
             caller: Arc::clone(&self.caller),
             retry: self.retry,
+            watch: self.watch.clone(),
             requests: PhantomData,
         }
     }
@@ -201,7 +222,14 @@ impl<Q: Request> Client<Q> {
     /// A client of the node at `target`.
     #[must_use]
     pub fn new(handle: Handle, target: Target, caller: Arc<Caller>, retry: Retry) -> Self {
-        Self { handle, target, caller, retry, requests: PhantomData }
+        Self { handle, target, caller, retry, watch: None, requests: PhantomData }
+    }
+
+    /// The same client, which tells `watch` of each try.
+    #[must_use]
+    pub fn watched(mut self, watch: Watch) -> Self {
+        self.watch = Some(watch);
+        self
     }
 
     /// Sends a request and returns the reply, refusals other than "try again later" included.
@@ -215,7 +243,11 @@ impl<Q: Request> Client<Q> {
             tries += 1;
             let pause = self.retry.pause(tries);
             let again = tries < self.retry.tries;
-            match self.call_once(request).await? {
+            let tried = self.call_once(request).await?;
+            if let Some(Watch(tell)) = &self.watch {
+                tell(tried.as_ref().map(|_| ()));
+            }
+            match tried {
                 Ok(reply) => match Q::refusal(&reply) {
                     Some(Refusal::Unavailable(_)) if again => {}
                     Some(refusal @ Refusal::Unavailable(_)) => {

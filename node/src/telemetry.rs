@@ -70,11 +70,24 @@ pub enum TelemetryError {
     File(#[from] FileError),
 }
 
-/// Starts log lines for the whole process.
+/// Starts log lines for the whole process, on standard error.
 ///
 /// # Errors
 /// Where the filter is wrong or it was started before.
 pub fn start(format: Format) -> Result<(), TelemetryError> {
+    start_to(format, io::stderr().is_terminal(), io::stderr)
+}
+
+/// Starts log lines for the whole process. Each goes to a writer of its own in one piece, coloured by
+/// escape sequences of ours where `colour` is set.
+///
+/// # Errors
+/// Where the filter is wrong or it was started before.
+pub fn start_to<W: Write + 'static>(
+    format: Format,
+    colour: bool,
+    writer: impl Fn() -> W + Send + Sync + 'static,
+) -> Result<(), TelemetryError> {
     let text = std::env::var(FILTER_VARIABLE).unwrap_or_default();
     let directives = if text.trim().is_empty() {
         DEFAULT_FILTER.to_owned()
@@ -87,15 +100,15 @@ pub fn start(format: Format) -> Result<(), TelemetryError> {
     let builder = tracing_subscriber::fmt().with_env_filter(filter);
     let started = match format {
         Format::Plain => builder
-            .with_writer(io::stderr)
-            .with_ansi(io::stderr().is_terminal())
+            .with_writer(writer)
+            .with_ansi(colour)
             .with_target(false)
             .fmt_fields(
                 debug_fn(|out, field, value| write_field(out, field.name(), value)).delimited(" "),
             )
             .try_init(),
         Format::Json => {
-            builder.with_writer(|| InertJson(io::stderr())).json().flatten_event(true).try_init()
+            builder.with_writer(move || InertJson(writer())).json().flatten_event(true).try_init()
         }
     };
     started.map_err(|_| TelemetryError::Twice)

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use lode_proto::key::PublicKey;
 
 /// `lode coordinator …`
 #[derive(Debug, Subcommand)]
@@ -15,7 +16,7 @@ pub(crate) enum CoordinatorCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum MinerCommand {
     /// Run the miner until it is told to stop.
-    Run(RunDaemon),
+    Run(RunMiner),
     /// Say whether this machine is fit to mine, and what to do where it is not.
     ///
     /// One line a check: GPU and driver, model file, hash and memory, disk, each address of the
@@ -27,6 +28,8 @@ pub(crate) enum MinerCommand {
     Pause(MinerConfigFile),
     /// Take new work again after `lode miner pause`.
     Resume(MinerConfigFile),
+    /// Count credits again from the signed receipts, offline; a running miner is not disturbed.
+    Receipts(Receipts),
 }
 
 /// Which miner.
@@ -49,6 +52,34 @@ pub(crate) struct Doctor {
     /// Say what an hour would earn by the published credit formula.
     #[arg(long)]
     pub(crate) estimate: bool,
+}
+
+/// `lode miner run`
+#[derive(Debug, Args)]
+pub(crate) struct RunMiner {
+    /// How it is started.
+    #[command(flatten)]
+    pub(crate) run: RunDaemon,
+    /// Show what it does on this terminal, instead of log lines. `q` stops the miner in order.
+    #[arg(long, conflicts_with_all = ["json", "exit_with_parent"])]
+    pub(crate) dashboard: bool,
+}
+
+/// `lode miner receipts`
+#[derive(Debug, Args)]
+pub(crate) struct Receipts {
+    /// The miner's folder, `data` in its configuration.
+    #[arg(long, value_name = "DIR", required_unless_present = "config")]
+    pub(crate) data: Option<PathBuf>,
+    /// The miner's configuration, where no folder is named: then the network must be this one, too.
+    #[arg(long, value_name = "FILE", env = "LODE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// The coordinator's public key, to count by it and not by the genesis that the miner joined by.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) coordinator: Option<PublicKey>,
+    /// Print the count as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `lode verifier …`

@@ -11,7 +11,9 @@ mod task;
 mod train;
 
 pub(crate) use bundle::{BundleCommand, ExportCommand, ImportCommand, ImportFile, PairFormat};
-pub(crate) use daemon::{CoordinatorCommand, Doctor, MinerCommand, RunDaemon, VerifierCommand};
+pub(crate) use daemon::{
+    CoordinatorCommand, Doctor, MinerCommand, Receipts, RunDaemon, RunMiner, VerifierCommand,
+};
 pub(crate) use devnet::Devnet;
 pub(crate) use model::{KeyCommand, ModelCommand};
 pub(crate) use task::{

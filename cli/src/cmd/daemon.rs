@@ -1,6 +1,11 @@
 //! `lode coordinator|miner|verifier run`: configuration, signals, events; the work is in the crates.
 
-use std::{future::Future, io::Read, path::Path, sync::Arc};
+use std::{
+    future::Future,
+    io::{IsTerminal, Read},
+    path::Path,
+    sync::Arc,
+};
 
 use anyhow::Context;
 use lode_engine::{
@@ -16,7 +21,12 @@ use lode_node::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Outcome, args::RunDaemon, cmd::model::obtain, term};
+use crate::{
+    Outcome,
+    args::{RunDaemon, RunMiner},
+    cmd::{miner::dashboard, model::obtain},
+    term,
+};
 
 /// Reads a configuration: the file, then environment variables that begin with `prefix`.
 pub(super) fn load<T: DeserializeOwned>(path: &Path, prefix: &str) -> anyhow::Result<T> {
@@ -39,7 +49,24 @@ where
     F: Future<Output = Result<(), E>>,
     E: Into<anyhow::Error>,
 {
-    telemetry::start(if log_json { Format::Json } else { Format::Plain })?;
+    telemetry::start(format(log_json))?;
+    run_started(args, workers, daemon)
+}
+
+fn format(log_json: bool) -> Format {
+    if log_json { Format::Json } else { Format::Plain }
+}
+
+/// The same, once log lines go where they should.
+fn run_started<F, E>(
+    args: &RunDaemon,
+    workers: usize,
+    daemon: impl FnOnce(Stop) -> F,
+) -> anyhow::Result<Outcome>
+where
+    F: Future<Output = Result<(), E>>,
+    E: Into<anyhow::Error>,
+{
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .enable_all()
@@ -70,6 +97,7 @@ where
             tracing::info!("ending in order; a second signal ends at once");
             signals.stop();
             tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+            dashboard::leave();
             std::process::exit(130);
         });
         daemon(stop).await.map_err(Into::into)
@@ -105,15 +133,35 @@ pub(crate) fn verifier(args: &RunDaemon, log_json: bool) -> anyhow::Result<Outco
     run(args, log_json, RUNTIME_WORKERS, |stop| lode_verifier::run(config, stop, events))
 }
 
-pub(crate) fn miner(args: &RunDaemon, log_json: bool) -> anyhow::Result<Outcome> {
-    let config: MinerConfig = layers(&args.config, "LODE_MINER_", &args.set)?;
+pub(crate) fn miner(args: &RunMiner, log_json: bool) -> anyhow::Result<Outcome> {
+    let config: MinerConfig = layers(&args.run.config, "LODE_MINER_", &args.run.set)?;
     if config.engine.threads > 0 {
         limit_threads(config.engine.threads)?;
     }
-    let events = sink(args.json);
-    run(args, log_json, RUNTIME_WORKERS, |stop| async move {
+    let show = args.dashboard && dashboard::possible()?;
+    telemetry::start_to(
+        format(log_json),
+        !show && std::io::stderr().is_terminal(),
+        dashboard::LogLine::default,
+    )?;
+    let (json, events) = (args.run.json, sink(args.run.json));
+    let plain: lode_miner::EventSink = Arc::new(move |event: lode_miner::Event| {
+        if !json && event.is_detail() {
+            tracing::debug!("{event:?}");
+        } else if !event.is_fleeting() {
+            events(event);
+        }
+    });
+    run_started(&args.run, RUNTIME_WORKERS, |stop| async move {
+        // First, since a model that is fetched has a bar of its own.
         let engine = open_engine(&config.engine).await?;
         refuse_unfit(&config, engine.as_ref()).await?;
+        // Dropped on every way out, and with it the terminal is as it was.
+        let screen = show.then(|| dashboard::Screen::open(stop.clone())).transpose()?;
+        let events = match &screen {
+            Some(screen) => screen.sink(plain),
+            None => plain,
+        };
         lode_miner::run(config, engine, stop, events).await?;
         anyhow::Ok(())
     })

@@ -36,6 +36,7 @@ const POINTS: [(&str, &[(&str, u64)]); 3] = [
             ("miner:kept", 2),
             ("miner:committed", 2),
             ("miner:receipted", 12),
+            ("miner:receipt-logged", 12),
             ("log:written", 12),
         ],
     ),

@@ -13,7 +13,7 @@ use tokio::task::JoinError;
 use super::network::{Network, Running};
 use crate::{
     queue::Record,
-    report::{Event, MinerError},
+    report::{self, Ending, Event, MinerError},
     work::{self, WorkError},
 };
 
@@ -45,7 +45,8 @@ impl Network {
             let bytes = work::group_bytes(self.shared.engine.as_ref(), &lease);
             let Some(slot) = self.shared.slots.take(bytes) else { return };
             self.group_bytes = bytes;
-            let control = Control::default();
+            let progress = Some(report::progress(self.shared.events.clone(), id));
+            let control = Control { progress, ..Control::default() };
             let running =
                 Running { control: control.clone(), since: Instant::now(), cancelled: false };
             self.running.insert(id, running);
@@ -87,9 +88,9 @@ impl Network {
             }
             // Still in the queue: it is given back with what else is left.
             Err(WorkError::Engine(EngineError::Cancelled)) if !running.cancelled => Ok(()),
-            Err(WorkError::Engine(EngineError::Cancelled)) => {
-                self.drop_lease(id, "the coordinator cancelled it while it was worked on").map(drop)
-            }
+            Err(WorkError::Engine(EngineError::Cancelled)) => self
+                .drop_lease(id, Ending::Over, "the coordinator cancelled it while it was worked on")
+                .map(drop),
             // The task is what the engine cannot take; the next may be another.
             Err(
                 error @ (WorkError::Task(_)

@@ -15,7 +15,8 @@ use lode_proto::{
 use super::network::{Network, Next};
 use crate::{
     queue::{Record, Step},
-    report::{Event, MinerError},
+    receipts::Joined,
+    report::{Ending, Event, MinerError, ReceiptNote},
 };
 
 /// Bytes of a reason that is given to the coordinator.
@@ -29,20 +30,30 @@ impl Network {
             software: concat!("lode/", env!("CARGO_PKG_VERSION")).into(),
         };
         match self.ask(&request).await? {
-            MineReply::Joined { genesis, last_sequence } => {
-                let (network, genesis) = Genesis::open(&genesis)?;
+            MineReply::Joined { genesis: envelope, last_sequence } => {
+                let (network, genesis) = Genesis::open(&envelope)?;
                 if network != self.id {
                     return Err(MinerError::OtherNetwork { got: network, want: self.id });
                 }
                 self.coordinator = genesis.coordinator;
                 self.client.raise_sequence(last_sequence).await?;
                 let (policy, miner) = (self.shared.policy, self.client.caller().public());
+                let card = self.shared.card.clone();
+                self.keep_join(Joined { genesis: envelope, miner, policy, card })?;
                 (self.shared.events)(Event::Joined { network, policy, miner });
                 Ok(())
             }
             MineReply::Refused(refusal) => Err(MinerError::Refused(refusal)),
             _ => Err(MinerError::Protocol("join")),
         }
+    }
+
+    /// Keeps what a later recount trusts, where it is not kept already.
+    fn keep_join(&mut self, joined: Joined) -> Result<(), MinerError> {
+        if self.store.queue().joined() == Some(&joined) {
+            return Ok(());
+        }
+        self.append(&Record::Joined(Box::new(joined)))
     }
 
     pub(super) async fn lease(&mut self) -> Result<Next, MinerError> {
@@ -122,11 +133,18 @@ impl Network {
                     &me,
                     &attempt,
                 );
-                if let Err(error) = checked {
+                if let Err(error) = &checked {
                     // The work is done either way; the operator decides whether to go on here.
                     tracing::error!(%error, "a receipt is not what it should be; it is kept");
                 }
                 self.append(&Record::Receipted { lease: id, index, receipt })?;
+                (self.shared.events)(Event::Receipted {
+                    lease: id,
+                    attempt: index,
+                    receipt: checked.as_ref().ok().map(ReceiptNote::from),
+                    wrong: checked.err().map(|error| error.to_string()),
+                    totals: self.store.queue().totals(),
+                });
                 if self.store.queue().job(&id).is_none() {
                     let totals = self.store.queue().totals();
                     (self.shared.events)(Event::Delivered { lease: id, totals });
@@ -149,7 +167,9 @@ impl Network {
                 self.join().await?;
                 Ok(Next::GoOn)
             }
-            MineReply::Refused(refusal) => self.drop_lease(id, &refusal.to_string()),
+            MineReply::Refused(refusal) => {
+                self.drop_lease(id, Ending::Refused, &refusal.to_string())
+            }
             _ => Err(MinerError::Protocol(asked)),
         }
     }
@@ -162,7 +182,9 @@ impl Network {
         let reason: String = reason.chars().take(MAX_REASON_CHARS).collect();
         let request = MineRequest::HandBack { lease: id, reason: reason.clone() };
         match self.ask(&request).await? {
-            MineReply::HandedBack | MineReply::Refused(_) => self.drop_lease(id, &reason),
+            MineReply::HandedBack | MineReply::Refused(_) => {
+                self.drop_lease(id, Ending::HandedBack, &reason)
+            }
             _ => Err(MinerError::Protocol("hand back")),
         }
     }
@@ -186,7 +208,7 @@ impl Network {
                 running.cancelled = true;
                 running.control.cancel.cancel();
             } else if self.waiting().contains(&lease) {
-                self.drop_lease(lease, "the coordinator says that it is over")?;
+                self.drop_lease(lease, Ending::Over, "the coordinator says that it is over")?;
             }
         }
         Ok(())

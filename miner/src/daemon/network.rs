@@ -19,7 +19,7 @@ use tokio::{sync::watch, task::JoinSet, time::Interval};
 use super::{Shared, gate, generate::Finished};
 use crate::{
     queue::{Record, Step, Totals},
-    report::{Event, MinerError},
+    report::{Ending, Event, MinerError},
     slots::Pace,
     store::Store,
 };
@@ -220,7 +220,13 @@ impl Network {
         tokio::pin!(call, away);
         loop {
             tokio::select! {
-                reply = &mut call => return Ok(reply?),
+                reply = &mut call => {
+                    let reply = reply?;
+                    if let MineReply::Refused(refusal) = &reply {
+                        (self.shared.events)(Event::refused(asked(request), refusal));
+                    }
+                    return Ok(reply);
+                }
                 Some(finished) = self.groups.join_next() => self.keep(finished)?,
                 () = &mut away, if !away.is_elapsed() => {
                     self.shared.order.set(self.place, false);
@@ -271,15 +277,34 @@ impl Network {
         }
     }
 
-    pub(super) fn drop_lease(&mut self, id: LeaseId, reason: &str) -> Result<Next, MinerError> {
+    pub(super) fn drop_lease(
+        &mut self,
+        id: LeaseId,
+        how: Ending,
+        reason: &str,
+    ) -> Result<Next, MinerError> {
         self.append(&Record::Dropped { lease: id, reason: reason.into() })?;
         tracing::warn!(lease = %id.short(), reason, "dropped a lease");
-        (self.shared.events)(Event::Dropped { lease: id, reason: reason.into() });
+        (self.shared.events)(Event::Dropped { lease: id, how, reason: reason.into() });
         Ok(Next::GoOn)
     }
 
     pub(super) fn append(&mut self, record: &Record) -> Result<(), MinerError> {
         // One sync of a few milliseconds; nothing else of this network could go on meanwhile.
         Ok(tokio::task::block_in_place(|| self.store.append(record))?)
+    }
+}
+
+/// A request's name in events.
+fn asked(request: &MineRequest) -> &'static str {
+    match request {
+        MineRequest::Join { .. } => "join",
+        MineRequest::Lease { .. } => "lease",
+        MineRequest::Heartbeat { .. } => "heartbeat",
+        MineRequest::Commit(_) => "commit",
+        MineRequest::Submit(_) => "submit",
+        MineRequest::HandBack { .. } => "hand back",
+        MineRequest::Status => "status",
+        MineRequest::Hello => "hello",
     }
 }

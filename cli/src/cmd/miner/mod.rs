@@ -1,5 +1,7 @@
-//! `lode miner …`, but for the daemon itself, which is in `cmd/daemon.rs`.
+//! The verbs of the miner besides `run`, which is with the other daemons.
 
+pub(crate) mod dashboard;
 mod doctor;
+pub(crate) mod receipts;
 
 pub(crate) use doctor::doctor;
