@@ -144,7 +144,7 @@ fn serve(
             book.handed_back.push(reason);
             MineReply::HandedBack
         }
-        MineRequest::Status => panic!("a miner does not ask for its status"),
+        MineRequest::Status | MineRequest::Hello => panic!("a miner at work asks for neither"),
     };
     answer(it.reply, &reply).expect("answers");
 }
