@@ -9,30 +9,13 @@ use std::{
     time::Duration,
 };
 
-use common::{Act, Server, closed_port, response, serve};
+use common::{Act, Server, closed_port, config, response, serve};
 use lode_engine::{
     CancelFlag, Control, Engine, EngineError, GroupRequest, OpenAi, ServerError,
-    openai::{DeclaredModel, GrammarDialect, OpenAiConfig},
+    openai::GrammarDialect,
 };
 use lode_proto::{attempt::Finish, id::Hash};
 use serde_json::{Value, json};
-
-fn config(address: &str) -> OpenAiConfig {
-    let declared = DeclaredModel {
-        weights: Hash::of(b"declared"),
-        quantisation: "Q8_0".into(),
-        model: "A model".into(),
-        parameters: 7,
-        licence: "Apache-2.0".into(),
-        output_licence: "none".into(),
-        context_tokens: Some(4096),
-    };
-    let mut config = OpenAiConfig::new(format!("{address}/v1"), "small", declared);
-    config.progress_timeout = Duration::from_millis(300);
-    config.backoff = Duration::from_millis(1);
-    config.retries = 2;
-    config
-}
 
 fn engine(server: &Server) -> OpenAi {
     OpenAi::new(config(&server.address)).unwrap()
@@ -272,6 +255,8 @@ async fn a_grammar_is_passed_in_the_servers_dialect_and_stands_on_the_card() {
         (GrammarDialect::LlamaCpp, "/grammar", "%llguidance {}\nstart: \"a\""),
         (GrammarDialect::Vllm, "/structured_outputs/grammar", lark),
         (GrammarDialect::VllmGuided, "/guided_grammar", lark),
+        (GrammarDialect::Sglang, "/ebnf", "%llguidance {}\nstart: \"a\""),
+        (GrammarDialect::MistralRs, "/grammar/value", lark),
     ] {
         let server = serve(vec![good()]).await;
         let mut config = config(&server.address);

@@ -89,7 +89,7 @@ pub struct ServerConfig {
     #[serde(default)]
     pub context_tokens: Option<u32>,
     /// How the server takes a grammar, if it does: `llama.cpp` (built with llguidance), `vllm`,
-    /// `vllm-guided` (before 0.12), or nothing.
+    /// `vllm-guided` (before 0.12), `sglang`, `mistral.rs`, or nothing (docs/servers.md).
     #[serde(default)]
     pub grammar: Option<String>,
     /// SPDX licence of the weights.

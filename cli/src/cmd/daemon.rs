@@ -5,7 +5,7 @@ use std::{future::Future, io::Read, path::Path, sync::Arc};
 use anyhow::Context;
 use lode_engine::{
     Engine, Mistral, Native, OpenAi,
-    openai::{DeclaredModel, GrammarDialect, OpenAiConfig},
+    openai::{DeclaredModel, OpenAiConfig},
 };
 use lode_miner::{EngineConfig, EngineKind};
 use lode_node::{
@@ -149,17 +149,17 @@ async fn open_engine(config: &EngineConfig) -> anyhow::Result<Arc<dyn Engine>> {
             };
             let mut openai = OpenAiConfig::new(&server.url, &config.model, declared);
             openai.api_key = api_key;
-            openai.grammar = match server.grammar.as_deref() {
-                None => GrammarDialect::None,
-                Some("llama.cpp") => GrammarDialect::LlamaCpp,
-                Some("vllm") => GrammarDialect::Vllm,
-                Some("vllm-guided") => GrammarDialect::VllmGuided,
-                Some(other) => anyhow::bail!(
-                    "engine.server.grammar is {other:?}; expected \"llama.cpp\", \"vllm\", \
-                     \"vllm-guided\" or nothing"
-                ),
-            };
-            Arc::new(OpenAi::new(openai)?)
+            openai.grammar = server
+                .grammar
+                .as_deref()
+                .unwrap_or("none")
+                .parse()
+                .map_err(|e| anyhow::anyhow!("engine.server.grammar: {e}"))?;
+            let engine = OpenAi::new(openai)?;
+            for note in engine.check().await? {
+                tracing::warn!("the model server: {note}");
+            }
+            Arc::new(engine)
         }
     })
 }
