@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lode_model::{ModelError, Specials, Tokenizer};
+
 use crate::types::{Control, Engine, EngineError, GroupRequest, Progress};
 
 /// Words of which prompts of a given length are made; a model goes on with them rather than end.
@@ -52,20 +54,15 @@ fn rate(tokens: u32, time: Duration) -> f64 {
     if seconds > 0.0 { f64::from(tokens) / seconds } else { 0.0 }
 }
 
-/// A text of about so many tokens, cut where `cut` says that they end: it is given a text that is
-/// long enough and returns its beginning.
-pub fn prompt<E>(
-    tokens: usize,
-    cut: impl FnOnce(&str, usize) -> Result<String, E>,
-) -> Result<String, E> {
-    cut(&SENTENCE.repeat(tokens / 8 + 1), tokens)
-}
-
-/// A text of about so many tokens in any tokenizer of English, for engines that do not show theirs.
-#[must_use]
-pub fn rough_prompt(tokens: usize) -> String {
-    // Eighteen tokens a sentence in SmolLM2's tokenizer.
-    SENTENCE.repeat((tokens / 18).max(1))
+/// A text of so many tokens.
+///
+/// # Errors
+/// A tokenizer that cannot write or read plain words.
+pub fn prompt(tokenizer: &Tokenizer, tokens: usize) -> Result<String, EngineError> {
+    let text = SENTENCE.repeat(tokens / 8 + 1);
+    let refuse = |e: ModelError| EngineError::Request { reason: e.to_string() };
+    let ids = tokenizer.encode(&text, Specials::AsText).map_err(refuse)?;
+    tokenizer.decode(&ids[..tokens.min(ids.len())]).map_err(refuse)
 }
 
 /// Times one group over `prompt`.

@@ -29,7 +29,8 @@ const DOCUMENT: &str = "[paragraph_1] Volt Link is based in Oslo.\n\
 /// A turn of SmolLM2's chat, which ends by itself.
 const TURN: &str = "<|im_start|>user\nAnswer with one word: the capital of France.<|im_end|>\n\
     <|im_start|>assistant\n";
-const LARK: &str = "start: \"e1: \" CITY \" [paragraph_\" /[12]/ \"]\\n\"\nCITY: \"Oslo\" | \"Porto\"\n";
+const LARK: &str =
+    "start: \"e1: \" CITY \" [paragraph_\" /[12]/ \"]\\n\"\nCITY: \"Oslo\" | \"Porto\"\n";
 /// More than the server writes before it sees that nobody listens any more.
 const LONG: u32 = 3000;
 

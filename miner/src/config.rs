@@ -26,6 +26,8 @@ pub struct MinerConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineKind {
+    /// The faster of the two in process, measured once and remembered beside the model.
+    Auto,
     /// Our own: one prefill and one batched decode for a group.
     Native,
     /// mistral.rs in this process.

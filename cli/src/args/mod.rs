@@ -3,6 +3,7 @@
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod bundle;
 mod daemon;
 mod devnet;
@@ -10,6 +11,7 @@ mod model;
 mod task;
 mod train;
 
+pub(crate) use bench::{BenchCommand, BenchEngine};
 pub(crate) use bundle::{BundleCommand, ExportCommand, ImportCommand, ImportFile, PairFormat};
 pub(crate) use daemon::{CoordinatorCommand, MinerCommand, RunDaemon, VerifierCommand};
 pub(crate) use devnet::Devnet;
@@ -92,6 +94,12 @@ pub(crate) enum Command {
         /// What to do.
         #[command(subcommand)]
         command: EvalCommand,
+    },
+    /// Measure this machine.
+    Bench {
+        /// What.
+        #[command(subcommand)]
+        command: BenchCommand,
     },
     /// Get models and export them.
     Model {

@@ -4,7 +4,7 @@ use std::{future::Future, io::Read, path::Path, sync::Arc};
 
 use anyhow::Context;
 use lode_engine::{
-    Engine, Mistral, Native, OpenAi,
+    Engine, Mistral, Native, OpenAi, auto,
     openai::{DeclaredModel, OpenAiConfig},
 };
 use lode_miner::{EngineConfig, EngineKind};
@@ -112,7 +112,7 @@ pub(crate) fn miner(args: &RunDaemon, log_json: bool) -> anyhow::Result<Outcome>
 }
 
 /// Keeps matrix products to this many threads, so that two miners share two cores in peace.
-fn limit_threads(threads: usize) -> anyhow::Result<()> {
+pub(crate) fn limit_threads(threads: usize) -> anyhow::Result<()> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()
@@ -124,6 +124,11 @@ async fn open_engine(config: &EngineConfig) -> anyhow::Result<Arc<dyn Engine>> {
         tokio::task::spawn_blocking(move || obtain(&name)).await.context("loading was stopped")?
     };
     Ok(match config.kind {
+        EngineKind::Auto => {
+            let opened = auto::open(file(config.model.clone()).await?).await?;
+            tracing::info!("engine {}: {}", opened.kind.name(), opened.why);
+            opened.engine
+        }
         EngineKind::Native => Arc::new(Native::load(file(config.model.clone()).await?).await?),
         EngineKind::Mistralrs => Arc::new(Mistral::load(file(config.model.clone()).await?).await?),
         EngineKind::Openai => {

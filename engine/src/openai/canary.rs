@@ -188,7 +188,9 @@ fn counts(counts: &Counts) -> Vec<Finding> {
     let [letter, spaced, joined, tagged] = *counts;
     if letter > LETTER_TOKENS + 1 {
         return vec![refused(
-            format!("it makes {letter} tokens of a prompt of one letter: it puts a template around"),
+            format!(
+                "it makes {letter} tokens of a prompt of one letter: it puts a template around"
+            ),
             "serve the model without one on /v1/completions (Ollama: TEMPLATE \"{{ .Prompt }}\" in \
              a Modelfile; see docs/servers.md)",
         )];
@@ -304,12 +306,13 @@ fn altered(text: &str, expected: &str, uncounted: bool, explained: bool) -> Opti
     if explained {
         return None;
     }
-    let what = format!(
-        "it did not go on with a text that repeats itself, but wrote {}",
-        quoted(text)
-    );
+    let what =
+        format!("it did not go on with a text that repeats itself, but wrote {}", quoted(text));
     Some(if uncounted {
-        refused(what, "it seems to chat: serve the model's raw /v1/completions; see docs/servers.md")
+        refused(
+            what,
+            "it seems to chat: serve the model's raw /v1/completions; see docs/servers.md",
+        )
     } else {
         note(what, "whether it alters texts could not be judged; look at a few attempts")
     })

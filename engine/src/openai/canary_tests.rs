@@ -96,8 +96,7 @@ fn texts_that_are_altered_are_told_by_what_was_done() {
 
 #[test]
 fn a_model_that_chats_and_counts_nothing_is_refused() {
-    let seen =
-        Seen { counts: None, copy: Some(reply("Sure! Let me help you.")), ..honest() };
+    let seen = Seen { counts: None, copy: Some(reply("Sure! Let me help you.")), ..honest() };
     let findings = judge(&seen);
     assert!(findings.iter().any(|f| f.severity == Severity::Refused), "{findings:?}");
     // With a count, the template explains what it wrote: one finding is enough.

@@ -63,7 +63,9 @@ impl GrammarDialect {
             Self::Vllm => "start vLLM with --structured-outputs-config.backend guidance",
             Self::VllmGuided => "start vLLM with --guided-decoding-backend guidance",
             Self::Sglang => "start SGLang with --grammar-backend llguidance",
-            Self::MistralRs => "use a mistral.rs that takes grammars on /v1/completions (0.4 or later)",
+            Self::MistralRs => {
+                "use a mistral.rs that takes grammars on /v1/completions (0.4 or later)"
+            }
         }
     }
 }
