@@ -37,7 +37,7 @@ const LONG: u32 = 3000;
 fn config(server: &Process) -> OpenAiConfig {
     let mut config = common::config(&server.address);
     config.model = ALIAS.into();
-    config.progress_timeout = Duration::from_secs(120);
+    config.progress_timeout = Duration::from_secs(300);
     config
 }
 
@@ -86,10 +86,15 @@ async fn groups_ends_counts_and_cancelling() {
     let prompt_tokens = tokenizer.encode(DOCUMENT, Specials::AsText).unwrap().len();
     for completion in &group {
         assert_eq!(completion.prompt_tokens as usize, prompt_tokens);
-        assert_eq!((completion.finish, completion.completion_tokens), (Finish::Cap, 12));
+        let tokens = completion.completion_tokens as usize;
+        assert!(
+            tokens <= 12 && (completion.finish == Finish::Stop || tokens == 12),
+            "{completion:?}"
+        );
+        // The end token is counted and not written; a text may be cut into tokens differently.
         let written = std::str::from_utf8(&completion.bytes).unwrap();
         let counted = tokenizer.encode(written, Specials::AsText).unwrap().len();
-        assert!(counted.abs_diff(12) <= 2, "{counted} tokens in {written:?}");
+        assert!(counted.abs_diff(tokens) <= 3, "{counted} tokens in {completion:?}");
     }
     assert_ne!(group[0].bytes, group[1].bytes, "other seeds, other texts");
     assert_ne!(group[1].bytes, group[2].bytes, "other seeds, other texts");

@@ -59,12 +59,10 @@ impl OpenAi {
     async fn look(&self) -> Result<Seen, ServerError> {
         let mut seen = Seen { asked: self.config.model.clone(), ..Seen::default() };
         seen.listed = self.listed().await;
-        // A server that does not have the model may refuse to answer at all; that its list lacks
-        // it says more than its refusal.
-        let first = match self.count(COUNTED[0]).await {
-            Err(ServerError::Status { .. }) if !seen.lists_asked() => return Ok(seen),
-            other => other?,
-        };
+        if !seen.lists_asked() {
+            return Ok(seen);
+        }
+        let first = self.count(COUNTED[0]).await?;
         seen.answered = first.model.clone();
         seen.counts = self.counts(first).await?;
         let prompt = canary::copy_prompt();

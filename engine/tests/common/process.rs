@@ -43,9 +43,10 @@ impl Process {
         command.args(["--host", "127.0.0.1", "--port", "0"]);
         if own {
             command.args(["--alias", ALIAS, "--ctx-size", "8192", "--parallel", "1"]);
-            command.args(["--threads", "2", "--metrics"]);
+            // On a busy machine one thread does not wait for another.
+            command.args(["--threads", "1", "--threads-http", "2", "--metrics"]);
         } else {
-            command.args(["--model_alias", ALIAS, "--n_ctx", "8192", "--n_threads", "2"]);
+            command.args(["--model_alias", ALIAS, "--n_ctx", "8192", "--n_threads", "1"]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|e| panic!("{program}: {e}"));

@@ -13,7 +13,7 @@ use lode_proto::plain;
 use serde::{Deserialize, Serialize};
 
 /// The measuring itself.
-const SCRIPT: &str = include_str!("llama_cpp.py");
+const SCRIPT: &str = include_str!("peer.py");
 /// Name of the calls in a row, each of which reads the whole prompt.
 pub(super) const COLD: &str = "llama.cpp, prompt cache off";
 /// Name of the calls in a row that find the prompt read.
