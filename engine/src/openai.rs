@@ -27,6 +27,7 @@ use async_trait::async_trait;
 use futures::{StreamExt, future::join_all};
 use lode_proto::{
     attempt::Finish,
+    plain,
     policy::{Policy, PolicyCard, Sampling},
 };
 use reqwest::{StatusCode, header::RETRY_AFTER};
@@ -34,6 +35,7 @@ use serde_json::{Value, json};
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::cause::causes;
+use crate::grammar::obeys;
 use crate::types::{Completion, Control, Engine, EngineError, GroupRequest, Progress, ServerError};
 use stream::{Answer, Chunk, Reader};
 
@@ -43,6 +45,8 @@ pub use dialect::GrammarDialect;
 
 /// Bytes of a refusal's body that are shown.
 const SHOWN_BODY_BYTES: usize = 300;
+/// Characters of a text that an error shows.
+const SHOWN_TEXT_CHARS: usize = 80;
 /// Most pieces of text a token that a server is believed to send: some send every character.
 const PIECES_A_TOKEN: u32 = 8;
 /// Pieces beyond those before it is taken to ignore the limit.
@@ -102,6 +106,10 @@ impl OpenAi {
             "max_tokens": call.max_tokens,
             "temperature": f64::from(call.temperature_milli) / 1000.0,
             "seed": call.seed,
+            // Servers have defaults of their own for these, which would make the card untrue.
+            "top_p": 1,
+            "min_p": 0,
+            "repeat_penalty": 1,
             "n": 1,
             "stream": call.stream,
         });
@@ -114,6 +122,20 @@ impl OpenAi {
             }
         }
         body
+    }
+
+    /// Refuses a text that breaks the grammar: some servers draw freely, without a word, where they
+    /// cannot read one.
+    fn hold_to(&self, call: &Call<'_>, completion: Completion) -> Result<Completion, EngineError> {
+        let Some(lark) = call.grammar.filter(|_| self.supports_grammar()) else {
+            return Ok(completion);
+        };
+        let text = String::from_utf8_lossy(&completion.bytes);
+        if obeys(lark, &text, completion.finish)? {
+            return Ok(completion);
+        }
+        let shown = plain::escape(&text, plain::Surface::Line, SHOWN_TEXT_CHARS);
+        Err(self.server(ServerError::Ungrammatical(format!("{shown:?}"))))
     }
 
     /// One answer; trouble that may pass is tried again.
@@ -347,9 +369,11 @@ impl Engine for OpenAi {
                 stream: true,
             };
             let result = self.ask(&call, &on_token).await.and_then(Answer::completion);
+            let result = result.map_err(|problem| self.server(problem));
+            let result = result.and_then(|completion| self.hold_to(&call, completion));
             finished.fetch_add(1, Ordering::Relaxed);
             report();
-            result.map_err(|problem| self.server(problem))
+            result
         }));
         tokio::select! {
             results = all => Ok(results),

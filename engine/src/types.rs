@@ -292,6 +292,9 @@ pub enum ServerError {
         /// The start of its answer.
         body: String,
     },
+    /// A text that the grammar does not allow.
+    #[error("ignored the grammar: it wrote {0}; see docs/servers.md")]
+    Ungrammatical(String),
     /// It did not stop at the token limit.
     #[error("wrote on past the limit of {max_tokens} tokens; it ignores max_tokens")]
     Overrun {

@@ -153,6 +153,7 @@ async fn another_model_is_refused_and_a_grammar_obeyed_or_named() {
     match engine.check().await {
         // A build without llguidance, and the Python server, which reads GBNF only.
         Err(error) => {
+            eprintln!("grammars are not tested: {error}");
             assert!(error.to_string().contains("grammar"), "{error}");
             assert!(error.to_string().contains("LLAMA_LLGUIDANCE"), "{error}");
         }

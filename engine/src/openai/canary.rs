@@ -314,7 +314,10 @@ fn altered(text: &str, expected: &str, uncounted: bool, explained: bool) -> Opti
             "it seems to chat: serve the model's raw /v1/completions; see docs/servers.md",
         )
     } else {
-        note(what, "whether it alters texts could not be judged; look at a few attempts")
+        note(
+            what,
+            "a penalty on repetition does that (take it away), or a weak model; whether it alters texts could not be judged",
+        )
     })
 }
 
