@@ -94,6 +94,9 @@ pub struct ServerConfig {
     /// `vllm-guided` (before 0.12), `sglang`, `mistral.rs`, or nothing (docs/servers.md).
     #[serde(default)]
     pub grammar: Option<String>,
+    /// Requests in flight at once; 8 where it is left out. 1 for a server that answers one at a time.
+    #[serde(default)]
+    pub concurrency: Option<std::num::NonZeroU16>,
     /// SPDX licence of the weights.
     pub licence: String,
     /// Terms of what the model writes.

@@ -154,6 +154,9 @@ async fn open_engine(config: &EngineConfig) -> anyhow::Result<Arc<dyn Engine>> {
             };
             let mut openai = OpenAiConfig::new(&server.url, &config.model, declared);
             openai.api_key = api_key;
+            if let Some(concurrency) = server.concurrency {
+                openai.concurrency = usize::from(concurrency.get());
+            }
             openai.grammar = server
                 .grammar
                 .as_deref()

@@ -47,6 +47,8 @@ impl Process {
             command.args(["--threads", "1", "--threads-http", "2", "--metrics"]);
         } else {
             command.args(["--model_alias", ALIAS, "--n_ctx", "8192", "--n_threads", "1"]);
+            // Else a request ends the one before it.
+            command.args(["--interrupt_requests", "False"]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|e| panic!("{program}: {e}"));
