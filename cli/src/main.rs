@@ -18,8 +18,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{
-    BundleCommand, Cli, Command, CoordinatorCommand, EvalCommand, ExportCommand, ImportCommand,
-    KeyCommand, MinerCommand, ModelCommand, PairFormat, TaskCommand, TrainCommand, VerifierCommand,
+    BenchCommand, BundleCommand, Cli, Command, CoordinatorCommand, EvalCommand, ExportCommand,
+    ImportCommand, KeyCommand, MinerCommand, ModelCommand, PairFormat, TaskCommand, TrainCommand,
+    VerifierCommand,
 };
 
 /// Whether what was asked for is so.
@@ -102,6 +103,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         }
         Command::Train { command: TrainCommand::Dpo(args) } => cmd::train::dpo(&args),
         Command::Eval { command: EvalCommand::Tasks(args) } => cmd::eval::tasks(&args),
+        Command::Bench { command: BenchCommand::Engine(args) } => cmd::bench::engine(&args),
         Command::Model { command } => match command {
             ModelCommand::Pull { name, from, json } => {
                 cmd::model::pull(&name, from.as_deref(), json)

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use llguidance::{Matcher, ParserFactory, api::TopLevelGrammar};
 use lode_model::Tokenizer;
-use toktrie::SimpleVob;
+use lode_proto::attempt::Finish;
+use toktrie::{ApproximateTokEnv, SimpleVob};
 use toktrie_hf_tokenizers::{ByteTokenizer, ByteTokenizerEnv};
 
 use crate::types::EngineError;
@@ -48,6 +49,30 @@ impl Grammars {
     }
 }
 
+/// Whether a text that somebody else wrote follows a grammar, byte by byte: all of it where it ended
+/// by itself, as far as it goes where it was cut.
+pub(crate) fn obeys(lark: &str, text: &str, finish: Finish) -> Result<bool, EngineError> {
+    let env = ApproximateTokEnv::single_byte_env();
+    let mut factory = ParserFactory::new_simple(&env).map_err(grammar)?;
+    factory.quiet();
+    let parser =
+        factory.create_parser(TopLevelGrammar::from_lark(lark.to_owned())).map_err(grammar)?;
+    let mut matcher = Matcher::new(Ok(parser));
+    // A cut may leave a part of a character, which servers send as this one.
+    let text = match finish {
+        Finish::Stop => text,
+        Finish::Cap => text.trim_end_matches(char::REPLACEMENT_CHARACTER),
+    };
+    let bytes: Vec<u32> = text.bytes().map(u32::from).collect();
+    if matcher.try_consume_tokens(&bytes).map_err(grammar)? < bytes.len() {
+        return Ok(false);
+    }
+    match finish {
+        Finish::Cap => Ok(true),
+        Finish::Stop => Ok(matcher.is_stopped() || matcher.is_accepting().map_err(grammar)?),
+    }
+}
+
 impl Follower {
     /// A copy that shares nothing, for another thread.
     pub(crate) fn split(&self) -> Self {
@@ -73,5 +98,32 @@ impl Follower {
 impl std::fmt::Debug for Grammars {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Grammars")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LARK: &str =
+        "start: line{1,3}\nline: \"e\" /[1-3]/ \": \" CITY \"\\n\"\nCITY: \"Oslo\" | \"Łódź\"\n";
+
+    #[track_caller]
+    fn check(text: &str, finish: Finish, expected: bool) {
+        assert_eq!(obeys(LARK, text, finish).unwrap(), expected, "{text:?}");
+    }
+
+    #[test]
+    fn whole_texts_and_cut_ones_are_told_from_others() {
+        check("e1: Oslo\n", Finish::Stop, true);
+        check("e1: Oslo\ne2: Łódź\ne3: Oslo\n", Finish::Stop, true);
+        check("e1: Os", Finish::Stop, false);
+        check("e1: Os", Finish::Cap, true);
+        check("e1: \u{fffd}", Finish::Cap, true);
+        check("", Finish::Cap, true);
+        check("e1: Rome\n", Finish::Cap, false);
+        check("Sure! e1: Oslo\n", Finish::Stop, false);
+        check("e1: Oslo\ne2: Oslo\ne3: Oslo\nmore", Finish::Stop, false);
+        assert!(obeys("start: %%%", "a", Finish::Stop).is_err());
     }
 }

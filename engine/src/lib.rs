@@ -6,6 +6,7 @@
 //!                   ├─ mistral    mistral.rs in process, one request an attempt
 //!                   └─ openai     any server's raw /v1/completions
 //! name ─► Store::pull ─► ModelFile ─► Native::load, Mistral::load
+//!                                 └─► auto::open: the faster of both, measured once
 //! ```
 //!
 //! In process, every token is drawn by [`sampler::sample`], a function of logits, grammar mask,
@@ -14,10 +15,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod auto;
 mod cause;
 mod grammar;
 mod header;
 mod identity;
+pub mod measure;
 mod mistral;
 mod native;
 pub mod openai;

@@ -44,7 +44,7 @@ use crate::{
 
 const NAME: &str = "mistralrs";
 /// Name and version in policy cards.
-const ENGINE: &str = "mistralrs/0.8.1";
+pub(crate) const ENGINE: &str = "mistralrs/0.8.1";
 /// What it computes with: candle's quantised matrices, activations quantised to eight bits.
 const ARITHMETIC: &str = "candle-q8";
 

@@ -29,7 +29,7 @@ use crate::{
 
 const NAME: &str = "native";
 /// Name and version in policy cards.
-const ENGINE: &str = concat!("lode-native/", env!("CARGO_PKG_VERSION"));
+pub(crate) const ENGINE: &str = concat!("lode-native/", env!("CARGO_PKG_VERSION"));
 /// What it computes with.
 const ARITHMETIC: &str = "f32";
 

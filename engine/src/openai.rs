@@ -1,14 +1,21 @@
 //! Any OpenAI-compatible server (vLLM, llama.cpp, Ollama, …) by its raw `/v1/completions`.
 //!
-//! One streamed request an attempt. Streaming lets a silent server be told from a slow one, and a
-//! dropped request stops the server's work. The server draws the tokens; it is given a seed, but
-//! nothing can be replayed, so the card says `sampler: "server"` and the weights are the hash that
-//! the operator declares.
+//! ```text
+//! GroupRequest ─► one streamed request an attempt ─► Answer ─► Completion
+//! check ─► probes ─► what came back ─► findings       (canary.rs, once, before the first task)
+//! ```
+//!
+//! Streaming lets a silent server be told from a slow one, and a dropped request stops the server's
+//! work. The server draws the tokens; it is given a seed, but nothing can be replayed, so the card
+//! says `sampler: "server"` and the weights are the hash that the operator declares.
 
+mod canary;
+mod check;
+mod config;
+mod dialect;
 mod stream;
 
 use std::{
-    fmt,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -20,6 +27,7 @@ use async_trait::async_trait;
 use futures::{StreamExt, future::join_all};
 use lode_proto::{
     attempt::Finish,
+    limits, plain,
     policy::{Policy, PolicyCard, Sampling},
 };
 use reqwest::{StatusCode, header::RETRY_AFTER};
@@ -27,101 +35,24 @@ use serde_json::{Value, json};
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::cause::causes;
+use crate::grammar::obeys;
 use crate::types::{Completion, Control, Engine, EngineError, GroupRequest, Progress, ServerError};
-use stream::{Chunk, Reader};
+use stream::{Answer, Chunk, Reader};
+
+pub use canary::{Finding, Severity};
+pub use config::{DeclaredModel, OpenAiConfig};
+pub use dialect::GrammarDialect;
 
 /// Bytes of a refusal's body that are shown.
 const SHOWN_BODY_BYTES: usize = 300;
+/// Characters of a text that an error shows.
+const SHOWN_TEXT_CHARS: usize = 80;
+/// Most pieces of text a token that a server is believed to send: some send every character.
+const PIECES_A_TOKEN: u32 = 8;
+/// Pieces beyond those before it is taken to ignore the limit.
+const SPARE_PIECES: u32 = 64;
 /// Longest pause that a server's `Retry-After` can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
-
-/// How a server takes a Lark grammar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum GrammarDialect {
-    /// It takes none: texts are drawn freely, and the card says so.
-    #[default]
-    None,
-    /// llama.cpp built with llguidance: `grammar`, marked as Lark by its first line.
-    LlamaCpp,
-    /// vLLM, with the guidance backend: `structured_outputs.grammar`.
-    Vllm,
-    /// vLLM before 0.12, with the guidance backend: `guided_grammar`.
-    VllmGuided,
-}
-
-/// A server, and what its operator declares about it.
-#[derive(Clone)]
-pub struct OpenAiConfig {
-    /// Address up to and without `/completions`, for example `http://127.0.0.1:8080/v1`.
-    pub base_url: String,
-    /// The model's name on the server.
-    pub model: String,
-    /// Bearer token, if the server wants one.
-    pub api_key: Option<String>,
-    /// How it takes a grammar.
-    pub grammar: GrammarDialect,
-    /// Time for a connection to stand.
-    pub connect_timeout: Duration,
-    /// Longest silence before it counts as hanging; covers the reading of the prompt.
-    pub progress_timeout: Duration,
-    /// Tries after the first one, for a lost connection, 429 and 5xx.
-    pub retries: u32,
-    /// Pause before the first retry; doubles with each.
-    pub backoff: Duration,
-    /// Requests in flight.
-    pub concurrency: usize,
-    /// Declared: hash of weights, quantisation, parameters, licences, name for people.
-    pub declared: DeclaredModel,
-}
-
-/// What an operator says that a server runs. Nothing here can be checked from outside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeclaredModel {
-    /// Plain BLAKE3 of the weights file.
-    pub weights: lode_proto::id::Hash,
-    /// For example `Q4_K_M` or `bf16`.
-    pub quantisation: String,
-    /// Name for people.
-    pub model: String,
-    /// Parameters.
-    pub parameters: u64,
-    /// SPDX licence of the weights.
-    pub licence: String,
-    /// Terms of what it writes.
-    pub output_licence: String,
-    /// Tokens of its context, if known.
-    pub context_tokens: Option<u32>,
-}
-
-impl OpenAiConfig {
-    /// The usual limits for a server at `base_url`.
-    #[must_use]
-    pub fn new(
-        base_url: impl Into<String>,
-        model: impl Into<String>,
-        declared: DeclaredModel,
-    ) -> Self {
-        Self {
-            base_url: base_url.into(),
-            model: model.into(),
-            api_key: None,
-            grammar: GrammarDialect::None,
-            connect_timeout: Duration::from_secs(5),
-            progress_timeout: Duration::from_secs(120),
-            retries: 4,
-            backoff: Duration::from_millis(500),
-            concurrency: 8,
-            declared,
-        }
-    }
-}
-
-impl fmt::Debug for OpenAiConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = if self.api_key.is_some() { "hidden" } else { "none" };
-        write!(f, "OpenAiConfig({} at {}, key {key})", self.model, self.base_url)
-    }
-}
 
 /// The engine.
 #[derive(Debug)]
@@ -155,53 +86,69 @@ impl OpenAi {
     }
 
     fn server(&self, problem: ServerError) -> EngineError {
+        EngineError::Server { url: self.shown_url(), problem }
+    }
+
+    /// The address without credentials.
+    fn shown_url(&self) -> String {
         let mut url = self.url.clone();
         // Only a URL without a host refuses these, and `new` let none through.
         let _ = url.set_password(None);
         let _ = url.set_username("");
         url.set_query(None);
-        EngineError::Server { url: url.to_string(), problem }
+        url.to_string()
     }
 
-    fn body(&self, request: &GroupRequest, seed: &[u8; 32]) -> Value {
+    fn body(&self, call: &Call<'_>) -> Value {
         let mut body = json!({
             "model": self.config.model,
-            "prompt": request.prompt,
-            "max_tokens": request.max_completion_tokens,
-            "temperature": f64::from(request.temperature_milli) / 1000.0,
-            "seed": seed_number(seed),
+            "prompt": call.prompt,
+            "max_tokens": call.max_tokens,
+            "temperature": f64::from(call.temperature_milli) / 1000.0,
+            "seed": call.seed,
+            // Servers have defaults of their own for these, which would make the card untrue.
+            "top_p": 1,
+            "min_p": 0,
+            "repeat_penalty": 1,
             "n": 1,
-            "stream": true,
-            "stream_options": { "include_usage": true },
+            "stream": call.stream,
         });
-        if let (Some(lark), Some(fields)) = (&request.grammar, body.as_object_mut()) {
-            match self.config.grammar {
-                GrammarDialect::None => {}
-                GrammarDialect::LlamaCpp => {
-                    fields.insert("grammar".into(), json!(format!("%llguidance {{}}\n{lark}")));
-                }
-                GrammarDialect::Vllm => {
-                    fields.insert("structured_outputs".into(), json!({ "grammar": lark }));
-                }
-                GrammarDialect::VllmGuided => {
-                    fields.insert("guided_grammar".into(), json!(lark));
-                }
+        if let Some(fields) = body.as_object_mut() {
+            if call.stream {
+                fields.insert("stream_options".into(), json!({ "include_usage": true }));
+            }
+            if let Some(lark) = call.grammar {
+                self.config.grammar.apply(lark, fields);
             }
         }
         body
     }
 
-    async fn attempt(
+    /// Refuses a text that breaks the grammar: some servers draw freely, without a word, where they
+    /// cannot read one.
+    fn hold_to(&self, call: &Call<'_>, completion: Completion) -> Result<Completion, EngineError> {
+        let Some(lark) = call.grammar.filter(|_| self.supports_grammar()) else {
+            return Ok(completion);
+        };
+        let text = String::from_utf8_lossy(&completion.bytes);
+        if obeys(lark, &text, completion.finish)? {
+            return Ok(completion);
+        }
+        let shown = plain::escape(&text, plain::Surface::Line, SHOWN_TEXT_CHARS);
+        Err(self.server(ServerError::Ungrammatical(format!("{shown:?}"))))
+    }
+
+    /// One answer; trouble that may pass is tried again.
+    async fn ask(
         &self,
-        request: &GroupRequest,
-        seed: &[u8; 32],
+        call: &Call<'_>,
         on_token: &(dyn Fn() + Sync),
-    ) -> Result<Completion, ServerError> {
-        let body = self.body(request, seed).to_string();
+    ) -> Result<Answer, ServerError> {
+        let body = self.body(call).to_string();
         let mut pause = self.config.backoff;
         for try_number in 0.. {
             let (problem, wait) = match self.send(body.clone()).await {
-                Ok(response) => return self.read(response, on_token).await,
+                Ok(response) => return self.read(response, call.max_tokens, on_token).await,
                 Err(refusal) => refusal,
             };
             let Some(wait) = wait.filter(|_| try_number < self.config.retries) else {
@@ -257,21 +204,20 @@ impl OpenAi {
     async fn read(
         &self,
         response: reqwest::Response,
+        max_tokens: u32,
         on_token: &(dyn Fn() + Sync),
-    ) -> Result<Completion, ServerError> {
+    ) -> Result<Answer, ServerError> {
+        let most_pieces = max_tokens.saturating_mul(PIECES_A_TOKEN).saturating_add(SPARE_PIECES);
         let limit = self.config.progress_timeout;
         let mut reader = Reader::default();
-        let mut text = String::new();
-        let mut finish = None;
-        let mut usage = None;
-        let mut pieces = 0;
+        let mut answer = Answer::default();
         let mut bytes = response.bytes_stream();
         'answer: loop {
             let chunk = match timeout(limit, bytes.next()).await {
                 Err(_) => return Err(ServerError::Hang(limit)),
                 Ok(None) => {
                     if let Some(last) = reader.finish()? {
-                        last.take(&mut text, &mut finish, &mut usage)?;
+                        last.take(&mut answer)?;
                     }
                     break;
                 }
@@ -282,32 +228,59 @@ impl OpenAi {
                 match chunk {
                     Chunk::Done => break 'answer,
                     Chunk::Data(data) => {
-                        let before = text.len();
-                        data.take(&mut text, &mut finish, &mut usage)?;
-                        if text.len() > before {
-                            pieces += 1;
+                        let before = answer.pieces;
+                        data.take(&mut answer)?;
+                        if answer.pieces > before {
                             on_token();
+                        }
+                        if answer.pieces > most_pieces {
+                            return Err(ServerError::Overrun { max_tokens });
                         }
                     }
                 }
             }
         }
-        let Some(reason) = finish else {
-            let got = format!("{} bytes of text and no finish reason", text.len());
+        if answer.finish.is_none() {
+            let got = format!("{} bytes of text and no finish reason", answer.text.len());
             return Err(ServerError::EarlyEnd(got));
-        };
-        if text.is_empty() {
-            return Err(ServerError::Empty(reason));
         }
-        let finish = match reason.as_str() {
-            "stop" | "eos" | "eos_token" => Finish::Stop,
-            "length" => Finish::Cap,
-            _ => return Err(ServerError::EarlyEnd(format!("finish reason {reason:?}"))),
+        Ok(answer)
+    }
+}
+
+/// One request to the server.
+#[derive(Debug, Clone, Copy)]
+struct Call<'a> {
+    prompt: &'a str,
+    grammar: Option<&'a str>,
+    seed: u32,
+    temperature_milli: u32,
+    max_tokens: u32,
+    stream: bool,
+}
+
+impl Answer {
+    /// Whether the text ended by itself or at the cap; none for an end that is neither.
+    fn end(&self) -> Option<Finish> {
+        match self.finish.as_deref()? {
+            "stop" | "eos" | "eos_token" => Some(Finish::Stop),
+            "length" => Some(Finish::Cap),
+            _ => None,
+        }
+    }
+
+    fn completion(self) -> Result<Completion, ServerError> {
+        let reason = || self.finish.clone().unwrap_or_default();
+        if self.text.is_empty() {
+            return Err(ServerError::Empty(reason()));
+        }
+        let Some(finish) = self.end() else {
+            return Err(ServerError::EarlyEnd(format!("finish reason {:?}", reason())));
         };
         // A server that sends no usage sends a piece a token, as all known ones do.
-        let (prompt_tokens, completion_tokens) = usage.unwrap_or((0, pieces));
+        let (prompt_tokens, completion_tokens) = self.usage.unwrap_or((0, self.pieces));
         Ok(Completion {
-            bytes: text.into_bytes(),
+            bytes: self.text.into_bytes(),
             finish,
             prompt_tokens,
             completion_tokens,
@@ -364,6 +337,10 @@ impl Engine for OpenAi {
         self.config.grammar != GrammarDialect::None
     }
 
+    fn concurrent_groups(&self) -> usize {
+        (self.config.concurrency / limits::DEFAULT_GROUP_SIZE as usize).max(1)
+    }
+
     async fn generate(
         &self,
         request: GroupRequest,
@@ -387,10 +364,20 @@ impl Engine for OpenAi {
         };
         let all = join_all(request.attempt_seeds.iter().map(|seed| async {
             let _slot = self.slots.acquire().await;
-            let result = self.attempt(&request, seed, &on_token).await;
+            let call = Call {
+                prompt: &request.prompt,
+                grammar: request.grammar.as_deref(),
+                seed: seed_number(seed),
+                temperature_milli: request.temperature_milli,
+                max_tokens: request.max_completion_tokens,
+                stream: true,
+            };
+            let result = self.ask(&call, &on_token).await.and_then(Answer::completion);
+            let result = result.map_err(|problem| self.server(problem));
+            let result = result.and_then(|completion| self.hold_to(&call, completion));
             finished.fetch_add(1, Ordering::Relaxed);
             report();
-            result.map_err(|problem| self.server(problem))
+            result
         }));
         tokio::select! {
             results = all => Ok(results),

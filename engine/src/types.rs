@@ -279,6 +279,14 @@ pub enum EngineError {
         /// In the engine's words.
         reason: String,
     },
+    /// The server behind the engine answers, but not with what its model wrote.
+    #[error("the model server at {url} cannot be used: {reasons}")]
+    Unfit {
+        /// Where it is, without credentials.
+        url: String,
+        /// What it does, and what to change.
+        reasons: String,
+    },
     /// The server behind the engine did not answer well.
     #[error("the model server at {url} {problem}")]
     Server {
@@ -329,6 +337,15 @@ pub enum ServerError {
         status: u16,
         /// The start of its answer.
         body: String,
+    },
+    /// A text that the grammar does not allow.
+    #[error("ignored the grammar: it wrote {0}; see docs/servers.md")]
+    Ungrammatical(String),
+    /// It did not stop at the token limit.
+    #[error("wrote on past the limit of {max_tokens} tokens; it ignores max_tokens")]
+    Overrun {
+        /// The limit that it was sent.
+        max_tokens: u32,
     },
     /// It sent more than a completion can be.
     #[error("sent more than {limit} bytes")]

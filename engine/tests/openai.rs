@@ -9,30 +9,13 @@ use std::{
     time::Duration,
 };
 
-use common::{Act, Server, closed_port, response, serve};
+use common::{Act, Server, closed_port, config, response, serve};
 use lode_engine::{
     CancelFlag, Control, Engine, EngineError, GroupRequest, OpenAi, ServerError,
-    openai::{DeclaredModel, GrammarDialect, OpenAiConfig},
+    openai::GrammarDialect,
 };
 use lode_proto::{attempt::Finish, id::Hash};
 use serde_json::{Value, json};
-
-fn config(address: &str) -> OpenAiConfig {
-    let declared = DeclaredModel {
-        weights: Hash::of(b"declared"),
-        quantisation: "Q8_0".into(),
-        model: "A model".into(),
-        parameters: 7,
-        licence: "Apache-2.0".into(),
-        output_licence: "none".into(),
-        context_tokens: Some(4096),
-    };
-    let mut config = OpenAiConfig::new(format!("{address}/v1"), "small", declared);
-    config.progress_timeout = Duration::from_millis(300);
-    config.backoff = Duration::from_millis(1);
-    config.retries = 2;
-    config
-}
 
 fn engine(server: &Server) -> OpenAi {
     OpenAi::new(config(&server.address)).unwrap()
@@ -267,11 +250,13 @@ async fn cancelling_does_not_wait_for_the_server() {
 
 #[tokio::test]
 async fn a_grammar_is_passed_in_the_servers_dialect_and_stands_on_the_card() {
-    let lark = "start: \"a\"";
+    let lark = "start: \" Oslo.\"";
     for (dialect, pointer, expected) in [
-        (GrammarDialect::LlamaCpp, "/grammar", "%llguidance {}\nstart: \"a\""),
+        (GrammarDialect::LlamaCpp, "/grammar", "%llguidance {}\nstart: \" Oslo.\""),
         (GrammarDialect::Vllm, "/structured_outputs/grammar", lark),
         (GrammarDialect::VllmGuided, "/guided_grammar", lark),
+        (GrammarDialect::Sglang, "/ebnf", "%llguidance {}\nstart: \" Oslo.\""),
+        (GrammarDialect::MistralRs, "/grammar/value", lark),
     ] {
         let server = serve(vec![good()]).await;
         let mut config = config(&server.address);
@@ -293,6 +278,30 @@ async fn a_grammar_is_passed_in_the_servers_dialect_and_stands_on_the_card() {
     assert_eq!(card.policy.grammar, None, "texts are drawn freely");
     assert_eq!(card.policy.sampling.sampler, "server");
     assert_eq!(card.policy.weights, Hash::of(b"declared"));
+}
+
+#[tokio::test]
+async fn a_text_that_breaks_the_grammar_is_refused() {
+    for (lark, dialect, fits) in [
+        ("start: \" Oslo.\"", GrammarDialect::Vllm, true),
+        ("start: \" Oslo\"", GrammarDialect::Vllm, false),
+        ("start: \" Oslo. \" /[0-9]/", GrammarDialect::Vllm, false),
+        ("start: \" Oslo\"", GrammarDialect::None, true),
+    ] {
+        let server = serve(vec![good()]).await;
+        let mut config = config(&server.address);
+        config.grammar = dialect;
+        let request = GroupRequest { grammar: Some(lark.into()), ..request(1) };
+        let engine = OpenAi::new(config).unwrap();
+        let result = engine.generate(request, &Control::default()).await.unwrap().remove(0);
+        match result {
+            Ok(_) => assert!(fits, "{lark}"),
+            Err(EngineError::Server { problem: ServerError::Ungrammatical(text), .. }) => {
+                assert!(!fits && text.contains("Oslo"), "{lark}: {text}");
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
 }
 
 #[tokio::test]

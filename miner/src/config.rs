@@ -75,6 +75,8 @@ pub struct NetworkConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineKind {
+    /// The faster of the two in process, measured once and remembered beside the model.
+    Auto,
     /// Our own: one prefill and one batched decode for a group.
     Native,
     /// mistral.rs in this process.
@@ -176,9 +178,12 @@ pub struct ServerConfig {
     #[serde(default)]
     pub context_tokens: Option<u32>,
     /// How the server takes a grammar, if it does: `llama.cpp` (built with llguidance), `vllm`,
-    /// `vllm-guided` (before 0.12), or nothing.
+    /// `vllm-guided` (before 0.12), `sglang`, `mistral.rs`, or nothing (docs/servers.md).
     #[serde(default)]
     pub grammar: Option<String>,
+    /// Requests in flight at once; 8 where it is left out. 1 for a server that answers one at a time.
+    #[serde(default)]
+    pub concurrency: Option<std::num::NonZeroU16>,
     /// SPDX licence of the weights.
     pub licence: String,
     /// Terms of what the model writes.

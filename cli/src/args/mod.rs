@@ -3,6 +3,7 @@
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod bundle;
 mod daemon;
 mod devnet;
@@ -10,6 +11,7 @@ mod model;
 mod task;
 mod train;
 
+pub(crate) use bench::{BenchCommand, BenchEngine};
 pub(crate) use bundle::{BundleCommand, ExportCommand, ImportCommand, ImportFile, PairFormat};
 pub(crate) use daemon::{
     CoordinatorCommand, Doctor, MinerCommand, Receipts, RunDaemon, RunMiner, VerifierCommand,
@@ -94,6 +96,12 @@ pub(crate) enum Command {
         /// What to do.
         #[command(subcommand)]
         command: EvalCommand,
+    },
+    /// Measure this machine.
+    Bench {
+        /// What.
+        #[command(subcommand)]
+        command: BenchCommand,
     },
     /// Get models and export them.
     Model {

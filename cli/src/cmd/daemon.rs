@@ -9,8 +9,8 @@ use std::{
 
 use anyhow::Context;
 use lode_engine::{
-    Engine, Mistral, Native, OpenAi,
-    openai::{DeclaredModel, GrammarDialect, OpenAiConfig},
+    Engine, Mistral, Native, OpenAi, auto,
+    openai::{DeclaredModel, OpenAiConfig},
     store::ModelFile,
 };
 use lode_miner::{EngineConfig, EngineKind, MinerConfig, doctor};
@@ -187,7 +187,7 @@ pub(crate) fn pause(config: &Path, paused: bool) -> anyhow::Result<Outcome> {
 }
 
 /// Keeps matrix products to this many threads, so that two miners share two cores in peace.
-pub(super) fn limit_threads(threads: usize) -> anyhow::Result<()> {
+pub(crate) fn limit_threads(threads: usize) -> anyhow::Result<()> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()
@@ -231,6 +231,11 @@ pub(super) async fn load_engine(
 ) -> anyhow::Result<Arc<dyn Engine>> {
     let file = || file.context("there is no model file");
     Ok(match config.kind {
+        EngineKind::Auto => {
+            let opened = auto::open(file()?).await?;
+            tracing::info!("engine {}: {}", opened.kind.name(), opened.why);
+            opened.engine
+        }
         EngineKind::Native => Arc::new(Native::load(file()?).await?),
         EngineKind::Mistralrs => Arc::new(Mistral::load(file()?).await?),
         EngineKind::Openai => {
@@ -256,17 +261,20 @@ pub(super) async fn load_engine(
             };
             let mut openai = OpenAiConfig::new(&server.url, &config.model, declared);
             openai.api_key = api_key;
-            openai.grammar = match server.grammar.as_deref() {
-                None => GrammarDialect::None,
-                Some("llama.cpp") => GrammarDialect::LlamaCpp,
-                Some("vllm") => GrammarDialect::Vllm,
-                Some("vllm-guided") => GrammarDialect::VllmGuided,
-                Some(other) => anyhow::bail!(
-                    "engine.server.grammar is {other:?}; expected \"llama.cpp\", \"vllm\", \
-                     \"vllm-guided\" or nothing"
-                ),
-            };
-            Arc::new(OpenAi::new(openai)?)
+            if let Some(concurrency) = server.concurrency {
+                openai.concurrency = usize::from(concurrency.get());
+            }
+            openai.grammar = server
+                .grammar
+                .as_deref()
+                .unwrap_or("none")
+                .parse()
+                .map_err(|e| anyhow::anyhow!("engine.server.grammar: {e}"))?;
+            let engine = OpenAi::new(openai)?;
+            for note in engine.check().await? {
+                tracing::warn!("the model server: {note}");
+            }
+            Arc::new(engine)
         }
     })
 }

@@ -10,8 +10,10 @@ use crate::types::ServerError;
 const MAX_ANSWER_BYTES: usize = 64 * MAX_COMPLETION_BYTES;
 /// Longest line (event) of an answer.
 const MAX_LINE_BYTES: usize = 8 * MAX_COMPLETION_BYTES;
-/// Bytes of garbage that an error shows.
-const SHOWN_BYTES: usize = 80;
+/// Longest name of a model that is kept, in characters.
+const MAX_NAME_CHARS: usize = 512;
+/// Characters of garbage that an error shows.
+const SHOWN_CHARS: usize = 80;
 
 /// One event of an answer.
 #[derive(Debug)]
@@ -27,31 +29,29 @@ pub(super) enum Chunk {
 pub(super) struct Data(Value);
 
 impl Data {
-    /// Adds what this object says to text, finish reason and usage (prompt, completion).
-    pub(super) fn take(
-        &self,
-        text: &mut String,
-        finish: &mut Option<String>,
-        usage: &mut Option<(u32, u32)>,
-    ) -> Result<(), ServerError> {
+    /// Adds what this object says to the answer.
+    pub(super) fn take(&self, answer: &mut Answer) -> Result<(), ServerError> {
         if let Some(error) = self.0.get("error").filter(|error| !error.is_null()) {
             let message = error.get("message").unwrap_or(error).to_string();
             return Err(ServerError::Garbage(format!("an error object: {}", shown(&message))));
         }
         if let Some(choice) = self.0.get("choices").and_then(|choices| choices.get(0)) {
             match choice.get("text") {
-                Some(Value::String(piece)) => text.push_str(piece),
+                Some(Value::String(piece)) => {
+                    answer.text.push_str(piece);
+                    answer.pieces += u32::from(!piece.is_empty());
+                }
                 Some(Value::Null) | None if choice.get("finish_reason").is_some() => {}
                 _ => {
                     let found = shown(&choice.to_string());
                     return Err(ServerError::Garbage(format!("a choice without a text: {found}")));
                 }
             }
-            if text.len() > MAX_COMPLETION_BYTES {
+            if answer.text.len() > MAX_COMPLETION_BYTES {
                 return Err(ServerError::TooLarge { limit: MAX_COMPLETION_BYTES });
             }
             if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
-                *finish = Some(reason.to_owned());
+                answer.finish = Some(reason.chars().take(SHOWN_CHARS).collect());
             }
         } else if self.0.get("usage").is_none() && self.0.get("choices").is_none() {
             let found = shown(&self.0.to_string());
@@ -62,11 +62,34 @@ impl Data {
             if let (Some(prompt), Some(completion)) =
                 (count("prompt_tokens"), count("completion_tokens"))
             {
-                *usage = Some((prompt, completion));
+                answer.usage = Some((prompt, completion));
             }
+        }
+        if answer.model.is_none() {
+            answer.model = self.0.get("model").and_then(Value::as_str).map(model_name);
         }
         Ok(())
     }
+}
+
+/// A model's name as a server says it, cut to what a name can be.
+pub(super) fn model_name(name: &str) -> String {
+    name.chars().take(MAX_NAME_CHARS).collect()
+}
+
+/// What an answer says, all of its objects together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// The text.
+    pub(super) text: String,
+    /// Why it ended, in the server's word.
+    pub(super) finish: Option<String>,
+    /// Tokens of the prompt and of the completion, if the server counts them.
+    pub(super) usage: Option<(u32, u32)>,
+    /// The model that the server says it used.
+    pub(super) model: Option<String>,
+    /// Objects that carried text. Streamed, all known servers send one a token.
+    pub(super) pieces: u32,
 }
 
 /// Cuts an answer into events, whatever pieces it comes in.
@@ -145,7 +168,7 @@ fn json(bytes: &[u8]) -> Result<Value, ServerError> {
 }
 
 fn shown(text: &str) -> String {
-    let start: String = text.chars().take(SHOWN_BYTES).collect();
+    let start: String = text.chars().take(SHOWN_CHARS).collect();
     let more = if start.len() < text.len() { "…" } else { "" };
     format!("{}{more}", start.escape_default())
 }
@@ -155,28 +178,29 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Text, finish reason and usage.
-    type Answer = (String, Option<String>, Option<(u32, u32)>);
-
     fn read(pieces: &[&[u8]]) -> Result<Answer, ServerError> {
-        let (mut text, mut finish, mut usage) = (String::new(), None, None);
+        let mut answer = Answer::default();
         let mut reader = Reader::default();
         for piece in pieces {
             for chunk in reader.push(piece)? {
                 if let Chunk::Data(data) = chunk {
-                    data.take(&mut text, &mut finish, &mut usage)?;
+                    data.take(&mut answer)?;
                 }
             }
         }
         if let Some(data) = reader.finish()? {
-            data.take(&mut text, &mut finish, &mut usage)?;
+            data.take(&mut answer)?;
         }
-        Ok((text, finish, usage))
+        Ok(answer)
+    }
+
+    fn says(answer: &Answer) -> (&str, Option<&str>, Option<(u32, u32)>) {
+        (&answer.text, answer.finish.as_deref(), answer.usage)
     }
 
     const STREAM: &str = ": comment\r\n\r\ndata: {\"choices\":[{\"text\":\"Vo\",\"finish_reason\":null}]}\r\n\r\n\
         event: x\ndata:{\"choices\":[{\"text\":\"lt é\",\"finish_reason\":\"stop\"}]}\n\n\
-        data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3}}\n\ndata: [DONE]\n\n";
+        data: {\"model\":\"small\",\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3}}\n\ndata: [DONE]\n\n";
     const PLAIN: &str = "{\n\"choices\": [\n{\"text\": \"Volt\",\n\"finish_reason\": \"length\"}],\n\"usage\": {\"prompt_tokens\": 7, \"completion_tokens\": 1}}\n";
 
     #[test]
@@ -184,20 +208,21 @@ mod tests {
         for cut in 0..STREAM.len() {
             let (a, b) = STREAM.as_bytes().split_at(cut);
             let got = read(&[a, b]).unwrap();
-            assert_eq!(got, ("Volt é".into(), Some("stop".into()), Some((7, 3))), "cut {cut}");
+            assert_eq!(says(&got), ("Volt é", Some("stop"), Some((7, 3))), "cut {cut}");
+            assert_eq!((got.pieces, got.model.as_deref()), (2, Some("small")), "cut {cut}");
         }
         for cut in 0..PLAIN.len() {
             let (a, b) = PLAIN.as_bytes().split_at(cut);
             let got = read(&[a, b]).unwrap();
-            assert_eq!(got, ("Volt".into(), Some("length".into()), Some((7, 1))), "cut {cut}");
+            assert_eq!(says(&got), ("Volt", Some("length"), Some((7, 1))), "cut {cut}");
         }
     }
 
     #[test]
     fn a_cut_stream_has_no_finish_reason() {
         let end = STREAM.find("\"stop\"").unwrap();
-        let (_, finish, _) = read(&[&STREAM.as_bytes()[..end]]).unwrap();
-        assert_eq!(finish, None);
+        let answer = read(&[&STREAM.as_bytes()[..end]]).unwrap();
+        assert_eq!(answer.finish, None);
     }
 
     #[test]

@@ -120,13 +120,16 @@ const TIGHT: u64 = 85;
 #[must_use]
 pub fn needed(kind: EngineKind, header: &ModelHeader, terms: &Terms) -> u64 {
     let weights = match kind {
-        EngineKind::Native => header.weights.saturating_mul(NATIVE_BYTES_PER_WEIGHT),
+        // Measuring loads one after the other, and the native one is the larger.
+        EngineKind::Native | EngineKind::Auto => {
+            header.weights.saturating_mul(NATIVE_BYTES_PER_WEIGHT)
+        }
         // It keeps them as the file has them.
         EngineKind::Mistralrs => header.file_bytes,
         EngineKind::Openai => return 0,
     };
     let rows = match kind {
-        EngineKind::Native => u64::from(terms.group_size),
+        EngineKind::Native | EngineKind::Auto => u64::from(terms.group_size),
         // One attempt after the other.
         _ => 1,
     };

@@ -1,0 +1,55 @@
+//! `lode bench`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use lode_engine::auto::InProcess;
+
+/// `lode bench …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Tokens a second of the in-process engines, and of llama.cpp in the same run.
+    Engine(BenchEngine),
+}
+
+/// What is measured.
+#[derive(Debug, Args)]
+pub(crate) struct BenchEngine {
+    /// A name that `lode model pull` knows, or a GGUF file.
+    #[arg(long, default_value = "smollm2-135m")]
+    pub(crate) model: String,
+    /// Tokens of the prompt of a single stream.
+    #[arg(long, default_value_t = 477, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) prompt_tokens: u32,
+    /// Tokens of the document that a group answers.
+    #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) document_tokens: u32,
+    /// Tokens of each attempt.
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(2..=4096))]
+    pub(crate) tokens: u32,
+    /// Attempts of the group.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) group: u8,
+    /// Threads for matrix products, in every engine; 0 takes all cores.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) threads: usize,
+    /// Rounds; the best of each figure counts.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) rounds: u8,
+    /// Which engines.
+    #[arg(long, value_delimiter = ',', default_value = "native,mistralrs", value_parser = engine)]
+    pub(crate) engines: Vec<InProcess>,
+    /// A Python that has llama-cpp-python, to measure llama.cpp in the same run.
+    #[arg(long, value_name = "PATH_TO_PYTHON")]
+    pub(crate) peer: Option<PathBuf>,
+    /// The figures as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn engine(name: &str) -> Result<InProcess, String> {
+    [InProcess::Native, InProcess::Mistralrs]
+        .into_iter()
+        .find(|kind| kind.name() == name)
+        .ok_or_else(|| "expected native or mistralrs".to_owned())
+}
