@@ -18,7 +18,7 @@ mod generate;
 mod leases;
 mod network;
 
-use std::sync::{Arc, atomic::AtomicUsize};
+use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize};
 
 use lode_engine::Engine;
 use lode_node::{
@@ -61,8 +61,20 @@ struct Shared {
     events: EventSink,
     order: Order,
     slots: Slots,
+    /// Each network's own count, by its place.
+    totals: Mutex<Vec<Totals>>,
     /// Attempts that go to the engine at once; smaller after it ran out of memory.
     batch: AtomicUsize,
+}
+
+impl Shared {
+    /// The count of all networks together.
+    fn sum(&self) -> Totals {
+        let mut sum = Totals::default();
+        let all = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().for_each(|own| sum.add(own));
+        sum
+    }
 }
 
 /// Runs a miner until `stop` is set, or the campaign is over and the configuration says so.
@@ -87,6 +99,7 @@ pub async fn run(
     let shared = Arc::new(Shared {
         order: Order::new(wanted.len()),
         slots: Slots::new(engine.concurrent_groups(), config.memory_mib),
+        totals: Mutex::new(vec![Totals::default(); wanted.len()]),
         batch: AtomicUsize::new(MAX_GROUP_SIZE as usize),
         config,
         engine,
@@ -102,10 +115,9 @@ pub async fn run(
     all.into_iter().for_each(|network| {
         networks.spawn(network.run());
     });
-    let (mut totals, mut failure) = (Totals::default(), None);
+    let mut failure = None;
     while let Some(ended) = networks.join_next().await {
-        let (id, own, result) = ended.map_err(|error| MinerError::Crashed(error.to_string()))?;
-        totals.add(&own);
+        let (id, result) = ended.map_err(|error| MinerError::Crashed(error.to_string()))?;
         if let Err(error) = result {
             if !networks.is_empty() {
                 tracing::error!(network = %id, %error, "this network is given up; the others go on");
@@ -114,14 +126,14 @@ pub async fn run(
         }
     }
     handle.shutdown().await;
+    let totals = shared.sum();
     (shared.events)(Event::Stopped { totals });
     failure.map_or(Ok(totals), Err)
 }
 
 /// Tells what the queues hold, before anyone is talked to.
 fn opened(networks: &[Network], events: &EventSink) {
-    let mut totals = Totals::default();
-    networks.iter().for_each(|network| totals.add(&network.store.queue().totals()));
+    let totals = networks.iter().fold(Totals::default(), |_, network| network.count());
     let jobs = || networks.iter().flat_map(|network| network.store.queue().jobs());
     let leases = jobs().map(|job| job.lease.id).collect();
     let ready = jobs().filter(|job| !job.attempts.is_empty()).map(|job| job.lease.id).collect();

@@ -1,7 +1,7 @@
 //! What the miner was given for its work: the signed receipts, kept for ever and recounted offline.
 //!
 //! ```text
-//! durable log ─ Joined, Receipted ─► queue.rs ─ Kept ─► file.rs  (DATA/queue/receipts, append only)
+//! durable log ─ Joined, Receipted ─► queue.rs ─ Kept ─► file.rs  (receipts, beside the log, append only)
 //!                                                         │
 //!         lode miner receipts (beside a running miner) ◄──┴─► recount.rs (pure)
 //! ```
@@ -37,7 +37,7 @@ pub use recount::{Anchor, Recount, Sum};
 /// Name of the receipts file in the folder of a queue.
 pub const FILE_NAME: &str = "receipts";
 /// Folders below a data folder in which queues are looked for.
-const DEPTH: usize = 3;
+const DEPTH: usize = 4;
 /// Most queues that one data folder is expected to have.
 const MAX_QUEUES: usize = 64;
 

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, atomic::Ordering};
 
 use common::{Chief, GROUP, Scripted, settings};
 use lode_engine::{Engine, EngineError, ServerError};
-use lode_miner::{Event, MinerConfig, MinerError};
+use lode_miner::{Event, MinerConfig, MinerError, queue::Totals};
 use lode_node::stop::Stop;
 use lode_proto::mine::NoWork;
 use tokio::{sync::Semaphore, task::JoinHandle};
 
-type Ended = Result<lode_miner::queue::Totals, MinerError>;
+type Ended = Result<Totals, MinerError>;
 
 fn start(config: MinerConfig, engine: &Arc<Scripted>) -> (Stop, JoinHandle<Ended>) {
     let stop = Stop::default();
@@ -25,6 +25,17 @@ fn free(groups: usize) -> Arc<Scripted> {
     let engine = Scripted::new(groups, |_, _| Ok(()));
     engine.gate.add_permits(Semaphore::MAX_PERMITS / 2);
     engine
+}
+
+/// A miner that generates one group while its coordinator is away, and is stopped then.
+async fn generate_while_away(config: MinerConfig, chief: &Chief, engine: &Arc<Scripted>) -> Totals {
+    let (stop, run) = start(config, engine);
+    engine.until_inside(1).await;
+    chief.set(|book| book.away = true);
+    engine.gate.add_permits(1);
+    engine.until_inside(0).await;
+    stop.stop();
+    run.await.expect("no crash").expect("ends though nobody answers")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,13 +106,7 @@ async fn what_was_generated_while_the_coordinator_was_away_is_kept() {
     let (data, chief) = (tempfile::tempdir().expect("a folder"), Chief::start(1).await);
     chief.set(|book| book.tasks.push_back(7));
     let engine = Scripted::new(1, |_, _| Ok(()));
-    let (stop, run) = start(settings(data.path(), &[&chief]), &engine);
-    engine.until_inside(1).await;
-    chief.set(|book| book.away = true);
-    engine.gate.add_permits(1);
-    engine.until_inside(0).await;
-    stop.stop();
-    let totals = run.await.expect("no crash").expect("ends though nobody answers");
+    let totals = generate_while_away(settings(data.path(), &[&chief]), &chief, &engine).await;
     assert_eq!((totals.receipts, totals.dropped), (0, 0));
     // Another process, some day later.
     chief.set(|book| {
@@ -181,13 +186,7 @@ async fn a_miner_in_maintenance_finishes_what_it_holds_and_asks_for_nothing() {
     let (data, chief) = (tempfile::tempdir().expect("a folder"), Chief::start(1).await);
     chief.set(|book| book.tasks.extend(0..9));
     let engine = Scripted::new(1, |_, _| Ok(()));
-    let (stop, run) = start(settings(data.path(), &[&chief]), &engine);
-    engine.until_inside(1).await;
-    chief.set(|book| book.away = true);
-    engine.gate.add_permits(1);
-    engine.until_inside(0).await;
-    stop.stop();
-    run.await.expect("no crash").expect("ends in order");
+    generate_while_away(settings(data.path(), &[&chief]), &chief, &engine).await;
     let counts = |chief: &Chief| {
         let book = chief.book();
         (book.leased.len(), book.asked)

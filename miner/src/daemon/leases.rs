@@ -143,10 +143,10 @@ impl Network {
                     attempt: index,
                     receipt: checked.as_ref().ok().map(ReceiptNote::from),
                     wrong: checked.err().map(|error| error.to_string()),
-                    totals: self.store.queue().totals(),
+                    totals: self.count(),
                 });
                 if self.store.queue().job(&id).is_none() {
-                    let totals = self.store.queue().totals();
+                    let totals = self.count();
                     (self.shared.events)(Event::Delivered { lease: id, totals });
                 }
                 Ok(Next::GoOn)

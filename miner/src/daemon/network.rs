@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -108,14 +108,25 @@ impl Network {
         }
     }
 
-    /// Works until it is told to stop; gives the network's own count in any case.
-    pub(super) async fn run(mut self) -> (NetworkId, Totals, Result<(), MinerError>) {
+    /// Takes the network's own count into that of all networks, and gives the latter.
+    pub(super) fn count(&self) -> Totals {
+        let mut all = self.shared.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = all.get_mut(self.place) {
+            *own = self.store.queue().totals();
+        }
+        drop(all);
+        self.shared.sum()
+    }
+
+    /// Works until it is told to stop.
+    pub(super) async fn run(mut self) -> (NetworkId, Result<(), MinerError>) {
         let result = match self.work().await {
             Err(MinerError::Stopping) => self.drain().await,
             result => result,
         };
         self.shared.order.set(self.place, false);
-        (self.id, self.store.queue().totals(), result)
+        self.count();
+        (self.id, result)
     }
 
     async fn work(&mut self) -> Result<(), MinerError> {
