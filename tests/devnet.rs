@@ -5,6 +5,8 @@
 //! They need the model (98 MB, pulled once into `$LODE_HOME` or `~/.local/share/lode`). Where it
 //! cannot be had they skip, saying so; with `LODE_SHARED` set that is a failure.
 
+mod common;
+
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -12,6 +14,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use common::{model_is_there, shim, text};
 use serde_json::Value;
 
 /// One network at a time: they share the cores.
@@ -24,22 +27,6 @@ fn lode(args: &[&str]) -> Output {
 fn lode_with(args: &[&str], env: &[(&str, &Path)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lode"));
     command.args(args).envs(env.iter().copied()).output().expect("lode runs")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Whether the model is there, or can be got.
-fn model() -> bool {
-    let pulled = lode(&["model", "pull", "smollm2-135m"]);
-    if pulled.status.success() {
-        return true;
-    }
-    let why = text(&pulled.stderr);
-    assert!(std::env::var_os("LODE_SHARED").is_none(), "the model cannot be had: {why}");
-    eprintln!("skipped: the model cannot be had: {why}");
-    false
 }
 
 struct Run {
@@ -176,7 +163,7 @@ fn recounted(run: &Run, credits: u64) {
 #[test]
 fn mined_signed_audited_and_trained_on() {
     let _cores = CORES.lock().unwrap_or_else(PoisonError::into_inner);
-    if !model() {
+    if !model_is_there() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
@@ -260,30 +247,8 @@ fn mined_under_kills(
 #[test]
 fn each_role_killed_ten_times() {
     let _cores = CORES.lock().unwrap_or_else(PoisonError::into_inner);
-    if model() {
+    if model_is_there() {
         mined_under_kills("8", "10", &[], tempfile::tempdir().expect("a folder"), &[]);
-    }
-}
-
-/// The shim of `faults/unsynced.c`, compiled; `None` where there is no C compiler.
-fn shim(folder: &Path) -> Option<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/faults/unsynced.c");
-    let library = folder.join("unsynced.so");
-    let mut cc = Command::new("cc");
-    cc.args(["-O2", "-shared", "-fPIC", "-o"])
-        .arg(&library)
-        .arg(source)
-        .args(["-ldl", "-lpthread"]);
-    match cc.output() {
-        Ok(ran) => {
-            assert!(ran.status.success(), "{}", text(&ran.stderr));
-            Some(library)
-        }
-        Err(error) => {
-            assert!(std::env::var_os("LODE_SHARED").is_none(), "no C compiler: {error}");
-            eprintln!("skipped: no C compiler: {error}");
-            None
-        }
     }
 }
 
@@ -291,8 +256,8 @@ fn shim(folder: &Path) -> Option<PathBuf> {
 fn killed_and_every_unsynced_write_lost() {
     let _cores = CORES.lock().unwrap_or_else(PoisonError::into_inner);
     let faults = tempfile::tempdir().expect("a folder");
-    let Some(library) = shim(faults.path()) else { return };
-    if !model() {
+    let Some(library) = shim("unsynced.c", faults.path()) else { return };
+    if !model_is_there() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");

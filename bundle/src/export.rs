@@ -7,7 +7,6 @@
 //! Files are checked against the manifest; audit a bundle that somebody else wrote before.
 
 mod botcoin;
-mod time;
 
 use std::path::Path;
 

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     identity::Identity,
     measure::{self, Timing},
+    memory,
     mistral::{self, Mistral},
     native::{self, Native},
     store::ModelFile,
@@ -31,8 +32,6 @@ const ATTEMPTS: u8 = 4;
 const TOKENS: u32 = 16;
 /// Tokens of the attempt before, which is not timed: it touches the weights.
 const WARM_TOKENS: u32 = 2;
-/// Bytes of memory for each parameter in the native engine, which computes in f32.
-const NATIVE_BYTES_A_PARAMETER: u64 = 4;
 /// Longest file of a kept choice, in bytes.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 /// What the file's name adds to the model's.
@@ -195,8 +194,8 @@ fn decide(
 /// Whether the native engine's weights fit into the memory that is free, as far as that is known.
 fn room(file: &ModelFile) -> Result<(), String> {
     let Ok(identity) = Identity::of_gguf(file) else { return Ok(()) };
-    let needed = identity.parameters.saturating_mul(NATIVE_BYTES_A_PARAMETER);
-    match available_bytes() {
+    let needed = identity.parameters.saturating_mul(native::BYTES_PER_WEIGHT);
+    match memory::available().map(|found| found.bytes) {
         Some(free) if needed > free => Err(format!(
             "it would hold {} MiB of weights, and {} MiB of memory are free",
             needed >> 20,
@@ -204,13 +203,6 @@ fn room(file: &ModelFile) -> Result<(), String> {
         )),
         _ => Ok(()),
     }
-}
-
-/// Memory that can be had without swapping; Linux says.
-fn available_bytes() -> Option<u64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// The processor's name where the system says, else its family.

@@ -21,6 +21,7 @@ mod grammar;
 mod header;
 mod identity;
 pub mod measure;
+pub mod memory;
 mod mistral;
 mod native;
 pub mod openai;
@@ -31,7 +32,7 @@ mod types;
 pub use header::{HeaderError, ModelHeader};
 pub use identity::{Identity, parameters};
 pub use mistral::Mistral;
-pub use native::Native;
+pub use native::{BYTES_PER_WEIGHT as NATIVE_BYTES_PER_WEIGHT, Native};
 pub use openai::OpenAi;
 pub use types::{
     CancelFlag, Completion, Control, Engine, EngineError, GroupRequest, Progress, ServerError,

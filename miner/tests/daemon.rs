@@ -102,6 +102,20 @@ async fn the_next_network_is_asked_while_the_first_has_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_preferred_network_fills_the_engine_before_the_next_is_asked() {
+    let data = tempfile::tempdir().expect("a folder");
+    let (first, second) = (Chief::start(1).await, Chief::start(2).await);
+    first.set(|book| book.tasks.extend(0..9));
+    second.set(|book| book.tasks.extend(0..9));
+    let engine = Scripted::new(2, |_, _| Ok(()));
+    let (stop, run) = start(settings(data.path(), &[&first, &second]), &engine);
+    engine.until_inside(2).await;
+    assert_eq!((first.book().leased.len(), second.book().asked), (2, 0));
+    stop.stop();
+    run.await.expect("no crash").expect("ends in order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_generated_while_the_coordinator_was_away_is_kept() {
     let (data, chief) = (tempfile::tempdir().expect("a folder"), Chief::start(1).await);
     chief.set(|book| book.tasks.push_back(7));

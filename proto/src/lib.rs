@@ -32,4 +32,5 @@ pub mod policy;
 pub mod refusal;
 pub mod seed;
 pub mod task;
+pub mod time;
 pub mod verify;

@@ -35,7 +35,7 @@ pub(crate) use derive::Rule;
 pub use finding::{Finding, Severity};
 pub(crate) use own::{Lined, OwnFact, OwnFile, OwnValue};
 use reader::Reader;
-pub(crate) use template::{Piece, Slot, Template, article};
+pub(crate) use template::{Piece, Slot, Template, article, push_with_article};
 
 /// A form of a number in another unit than the attribute's.
 #[derive(Debug, Clone)]

@@ -72,11 +72,9 @@ fn numbers(text: &str) -> bool {
     let mut at = LONG - 1;
     while let Some(byte) = bytes.get(at) {
         if byte.is_ascii_digit() {
-            let run = |bytes: &mut dyn Iterator<Item = &u8>| {
-                bytes.take_while(|byte| byte.is_ascii_digit()).count()
-            };
-            let start = at - run(&mut bytes[..at].iter().rev());
-            let end = at + run(&mut bytes[at..].iter());
+            let digit = |byte: &&u8| byte.is_ascii_digit();
+            let start = at - bytes[..at].iter().rev().take_while(digit).count();
+            let end = at + bytes[at..].iter().take_while(digit).count();
             if digits(text, start, end).is_err() {
                 return false;
             }
@@ -120,6 +118,7 @@ const BLOCK: usize = 32;
 /// them takes longer.
 fn spaces(block: &[u8]) -> u32 {
     let bit = |at: usize, byte: &u8| u32::from(*byte == b' ') << at;
+    // The same twice: only of a whole block, whose length is known, does vector code come out.
     match block.first_chunk::<BLOCK>() {
         Some(block) => (0..).zip(block).fold(0, |found, (at, byte)| found | bit(at, byte)),
         None => (0..).zip(block).fold(0, |found, (at, byte)| found | bit(at, byte)),

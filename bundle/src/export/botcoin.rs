@@ -6,12 +6,12 @@ use lode_tasks::foreign::{
 };
 use serde_json::{Map, Value};
 
-use super::time;
 use crate::{
     error::BundleError,
     pairs::{Config, Split},
     read::Opened,
 };
+use lode_proto::time;
 
 /// Their version of a pair record.
 const SCHEMA: &str = "hf_export/v1";

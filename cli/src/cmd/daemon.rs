@@ -9,7 +9,8 @@ use std::{
 
 use anyhow::Context;
 use lode_engine::{
-    Engine, Mistral, Native, OpenAi, auto,
+    Engine, OpenAi,
+    auto::{self, InProcess},
     openai::{DeclaredModel, OpenAiConfig},
     store::ModelFile,
 };
@@ -20,6 +21,7 @@ use lode_node::{
     telemetry::{self, Format},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     Outcome,
@@ -38,40 +40,27 @@ fn layers<T: DeserializeOwned>(path: &Path, prefix: &str, set: &[String]) -> any
     Ok(Layers::new().file(path)?.env(prefix)?.assignments(set)?.load()?)
 }
 
-/// Runs a daemon until it ends by itself, SIGTERM or SIGINT comes, or its parent goes away.
-fn run<F, E>(
-    args: &RunDaemon,
-    log_json: bool,
-    workers: usize,
-    daemon: impl FnOnce(Stop) -> F,
-) -> anyhow::Result<Outcome>
-where
-    F: Future<Output = Result<(), E>>,
-    E: Into<anyhow::Error>,
-{
-    telemetry::start(format(log_json))?;
-    run_started(args, workers, daemon)
+/// A daemon's runtime; matrix products have threads of their own.
+pub(super) fn runtime() -> anyhow::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(RUNTIME_WORKERS)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
 }
 
 fn format(log_json: bool) -> Format {
     if log_json { Format::Json } else { Format::Plain }
 }
 
-/// The same, once log lines go where they should.
-fn run_started<F, E>(
-    args: &RunDaemon,
-    workers: usize,
-    daemon: impl FnOnce(Stop) -> F,
-) -> anyhow::Result<Outcome>
+/// Runs a daemon until it ends by itself, SIGTERM or SIGINT comes, or its parent goes away. Its log
+/// lines go where they should already.
+fn run<F, E>(args: &RunDaemon, daemon: impl FnOnce(Stop) -> F) -> anyhow::Result<Outcome>
 where
     F: Future<Output = Result<(), E>>,
     E: Into<anyhow::Error>,
 {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers)
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
+    let runtime = runtime()?;
     let stop = Stop::default();
     if args.exit_with_parent {
         let stop = stop.clone();
@@ -117,20 +106,22 @@ fn sink<E: Serialize + std::fmt::Debug + 'static>(json: bool) -> Arc<dyn Fn(E) +
     })
 }
 
-/// Threads of a daemon's runtime; matrix products have their own.
-pub(super) const RUNTIME_WORKERS: usize = 2;
+/// Threads of a runtime.
+const RUNTIME_WORKERS: usize = 2;
 
 pub(crate) fn coordinator(args: &RunDaemon, log_json: bool) -> anyhow::Result<Outcome> {
     let config: lode_coordinator::CoordinatorConfig =
         layers(&args.config, "LODE_COORDINATOR_", &args.set)?;
+    telemetry::start(format(log_json))?;
     let events = sink(args.json);
-    run(args, log_json, RUNTIME_WORKERS, |stop| lode_coordinator::run(config, stop, events))
+    run(args, |stop| lode_coordinator::run(config, stop, events))
 }
 
 pub(crate) fn verifier(args: &RunDaemon, log_json: bool) -> anyhow::Result<Outcome> {
     let config: lode_verifier::VerifierConfig = layers(&args.config, "LODE_VERIFIER_", &args.set)?;
+    telemetry::start(format(log_json))?;
     let events = sink(args.json);
-    run(args, log_json, RUNTIME_WORKERS, |stop| lode_verifier::run(config, stop, events))
+    run(args, |stop| lode_verifier::run(config, stop, events))
 }
 
 pub(crate) fn miner(args: &RunMiner, log_json: bool) -> anyhow::Result<Outcome> {
@@ -152,7 +143,7 @@ pub(crate) fn miner(args: &RunMiner, log_json: bool) -> anyhow::Result<Outcome> 
             events(event);
         }
     });
-    run_started(&args.run, RUNTIME_WORKERS, |stop| async move {
+    run(&args.run, |stop| async move {
         // First, since a model that is fetched has a bar of its own.
         let engine = open_engine(&config.engine).await?;
         refuse_unfit(&config, engine.as_ref()).await?;
@@ -236,8 +227,8 @@ pub(super) async fn load_engine(
             tracing::info!("engine {}: {}", opened.kind.name(), opened.why);
             opened.engine
         }
-        EngineKind::Native => Arc::new(Native::load(file()?).await?),
-        EngineKind::Mistralrs => Arc::new(Mistral::load(file()?).await?),
+        EngineKind::Native => InProcess::Native.load(file()?).await?,
+        EngineKind::Mistralrs => InProcess::Mistralrs.load(file()?).await?,
         EngineKind::Openai => {
             let server = config
                 .server

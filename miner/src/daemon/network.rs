@@ -163,11 +163,8 @@ impl Network {
         if let Some((lease, reason)) = self.giving_back.pop_front() {
             return self.hand_back(lease, &reason).await;
         }
-        if let Some((lease, step)) = self.ready() {
-            return match step {
-                Step::Submit(index) => self.submit(lease, index).await,
-                Step::Commit | Step::Generate => self.commit(lease).await,
-            };
+        if let Some(next) = self.hand_in().await? {
+            return Ok(next);
         }
         self.start_groups();
         match self.more() {
@@ -176,12 +173,20 @@ impl Network {
         }
     }
 
-    /// What can be handed in, uploads before commitments.
-    fn ready(&self) -> Option<(LeaseId, Step)> {
-        let steps = self.store.queue().jobs().filter_map(|job| Some((job.lease.id, job.next()?)));
-        steps
-            .filter(|(_, step)| *step != Step::Generate)
-            .min_by_key(|(_, step)| !matches!(step, Step::Submit(_)))
+    /// Hands in one thing that can be, uploads before commitments; `None` where there is nothing.
+    async fn hand_in(&mut self) -> Result<Option<Next>, MinerError> {
+        let upload = self.store.queue().jobs().find_map(|job| match job.next() {
+            Some(Step::Submit(index)) => Some((job.lease.id, index)),
+            _ => None,
+        });
+        if let Some((lease, index)) = upload {
+            return self.submit(lease, index).await.map(Some);
+        }
+        let commit = self.store.queue().jobs().find(|job| job.next() == Some(Step::Commit));
+        match commit.map(|job| job.lease.id) {
+            Some(lease) => self.commit(lease).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Leases that no group runs for yet.
@@ -275,16 +280,11 @@ impl Network {
 
     async fn last_calls(&mut self) -> Result<(), MinerError> {
         loop {
-            if let Some((lease, step)) = self.ready() {
-                match step {
-                    Step::Submit(index) => self.submit(lease, index).await?,
-                    Step::Commit | Step::Generate => self.commit(lease).await?,
-                };
-            } else if let Some(lease) = self.waiting().first() {
-                self.hand_back(*lease, "the miner is shutting down").await?;
-            } else {
-                return Ok(());
+            if self.hand_in().await?.is_some() {
+                continue;
             }
+            let Some(lease) = self.waiting().first().copied() else { return Ok(()) };
+            self.hand_back(lease, "the miner is shutting down").await?;
         }
     }
 

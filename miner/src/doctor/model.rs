@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use lode_engine::{
-    HeaderError, ModelHeader,
+    HeaderError, ModelHeader, NATIVE_BYTES_PER_WEIGHT,
     store::{ModelFile, StoreError},
 };
 
@@ -106,8 +106,6 @@ pub struct MemoryFacts {
     pub from: String,
 }
 
-/// Bytes a weight takes in memory, in thousandths: the native engine computes in f32.
-const NATIVE_BYTES_PER_WEIGHT: u64 = 4;
 /// Bytes that one number of the cache takes; both in-process engines keep it in f32.
 const CACHE_BYTES: u64 = 4;
 /// What an engine takes besides weights and cache: tokenizer, grammars, activations, program. With
@@ -120,16 +118,14 @@ const TIGHT: u64 = 85;
 #[must_use]
 pub fn needed(kind: EngineKind, header: &ModelHeader, terms: &Terms) -> u64 {
     let weights = match kind {
-        // Measuring loads one after the other, and the native one is the larger.
-        EngineKind::Native | EngineKind::Auto => {
-            header.weights.saturating_mul(NATIVE_BYTES_PER_WEIGHT)
-        }
-        // It keeps them as the file has them.
-        EngineKind::Mistralrs => header.file_bytes,
+        EngineKind::Native => header.weights.saturating_mul(NATIVE_BYTES_PER_WEIGHT),
+        // It keeps them as the file has them; `auto` leaves out the native one where that is too
+        // large.
+        EngineKind::Mistralrs | EngineKind::Auto => header.file_bytes,
         EngineKind::Openai => return 0,
     };
     let rows = match kind {
-        EngineKind::Native | EngineKind::Auto => u64::from(terms.group_size),
+        EngineKind::Native => u64::from(terms.group_size),
         // One attempt after the other.
         _ => 1,
     };

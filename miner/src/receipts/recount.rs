@@ -20,6 +20,7 @@ use lode_proto::{
     genesis::Genesis,
     id::{Hash, NetworkId, PolicyId},
     key::PublicKey,
+    time::day,
 };
 use serde::Serialize;
 
@@ -27,8 +28,6 @@ use super::{Kept, KeptReceipt, Problem, Wrong};
 
 /// Problems that are told; any more are only counted.
 const MAX_PROBLEMS: usize = 100;
-/// Milliseconds of a day.
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Whose word counts. What is not known is taken from the genesis that the miner joined by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -319,20 +318,6 @@ fn check_content(
         return Err(Wrong::Credits { got: receipt.credits_milli, want });
     }
     Ok(())
-}
-
-/// The day of a time in milliseconds since 1970, UTC: `2026-11-22`. The way from a number of days to a
-/// date is that of H. Hinnant's `civil_from_days`, for years from 1970 on.
-fn day(unix_ms: u64) -> String {
-    let days = unix_ms / DAY_MS + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let date = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year + era * 400 + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{date:02}")
 }
 
 #[cfg(test)]

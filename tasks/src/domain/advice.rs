@@ -5,7 +5,7 @@ use super::{
     Attribute, Domain,
     finding::{Fault, Severity},
     limits::good,
-    template::{Slot, Template, with_article},
+    template::{Slot, Template, push_with_article},
 };
 use crate::{
     lint::lint,
@@ -134,7 +134,7 @@ impl Advice<'_> {
         };
         wording.fill(|slot, out| match slot {
             Slot::Attr(at) => out.push_str(&value(at)),
-            Slot::Article(at) => out.push_str(&with_article(&value(at))),
+            Slot::Article(at) => push_with_article(out, &value(at)),
             _ => out.push_str(&self.name(0)),
         })
     }

@@ -185,9 +185,11 @@ impl Template {
     }
 }
 
-/// `word` behind its indefinite article.
-pub(crate) fn with_article(word: &str) -> String {
-    format!("{} {word}", article(word))
+/// Appends `word` behind its indefinite article.
+pub(crate) fn push_with_article(out: &mut String, word: &str) {
+    out.push_str(article(word));
+    out.push(' ');
+    out.push_str(word);
 }
 
 /// The indefinite article of `word`, by its first sound as far as spelling tells.

@@ -9,7 +9,6 @@ mod peer;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use anyhow::Context;
 use lode_engine::{
     Engine,
     measure::{self, Timing},
@@ -21,12 +20,13 @@ use serde::Serialize;
 use crate::{
     Outcome,
     args::BenchEngine,
-    cmd::{daemon::limit_threads, model::obtain},
+    cmd::{
+        daemon::{self, limit_threads},
+        model::obtain,
+    },
     term,
 };
 
-/// Threads of the runtime; matrix products have their own.
-const RUNTIME_WORKERS: usize = 2;
 /// Tokens of the attempt before the first round, which is not timed.
 const WARM_TOKENS: u32 = 4;
 
@@ -83,12 +83,7 @@ pub(crate) fn engine(args: &BenchEngine) -> anyhow::Result<Outcome> {
         limit_threads(args.threads)?;
     }
     let file = obtain(&args.model)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(RUNTIME_WORKERS)
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
-    runtime.block_on(run(args, file))?;
+    daemon::runtime()?.block_on(run(args, file))?;
     Ok(Outcome::Yes)
 }
 

@@ -1,7 +1,6 @@
 //! `lode miner doctor`: the configuration in, one line a check out. The checks are in
 //! `lode_miner::doctor`.
 
-use anyhow::Context;
 use lode_miner::{
     MinerConfig,
     doctor::{self, Estimate, Finding, Level, Report},
@@ -12,7 +11,7 @@ use serde::Serialize;
 use crate::{
     Outcome,
     args::Doctor,
-    cmd::daemon::{RUNTIME_WORKERS, limit_threads, load, load_engine},
+    cmd::daemon::{limit_threads, load, load_engine, runtime},
     term,
 };
 
@@ -35,11 +34,7 @@ pub(crate) fn doctor(args: &Doctor) -> anyhow::Result<Outcome> {
     if config.engine.threads > 0 {
         limit_threads(config.engine.threads)?;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(RUNTIME_WORKERS)
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
+    let runtime = runtime()?;
     let lines = !args.json;
     let show = move |finding: &Finding| {
         if lines {

@@ -9,6 +9,7 @@ use std::{
 
 use lode_engine::{
     ModelHeader,
+    memory::{Available, read_text},
     store::{KnownModel, Store, StoreError},
 };
 
@@ -18,19 +19,12 @@ use crate::doctor::{
     model::{MemoryFacts, ModelFacts, ModelFault},
 };
 
-/// Most bytes read of a file of the system, and of what `nvidia-smi` says.
+/// Most bytes read of what `nvidia-smi` says.
 const MAX_TEXT: u64 = 64 * 1024;
 /// Time for `nvidia-smi`; on a GPU that has fallen off the bus it hangs.
 const SMI_TIME: Duration = Duration::from_secs(10);
 /// Time between two looks whether it has ended.
 const SMI_POLL: Duration = Duration::from_millis(20);
-
-fn read_text(path: impl AsRef<Path>) -> Option<String> {
-    let file = std::fs::File::open(path).ok()?;
-    let mut text = String::new();
-    file.take(MAX_TEXT).read_to_string(&mut text).ok()?;
-    Some(text)
-}
 
 /// NVIDIA's driver and GPUs. Blocks for [`SMI_TIME`] at most.
 pub(in crate::doctor) fn gpus() -> GpuFacts {
@@ -85,55 +79,10 @@ fn list_gpus() -> Result<Vec<Gpu>, String> {
     parse_listing(&text)
 }
 
-/// Memory that a new program may use: what the kernel calls available, or what is left of the
-/// control group's limit.
+/// Memory that a new program may use.
 pub(in crate::doctor) fn memory() -> Option<MemoryFacts> {
-    let available = read_text("/proc/meminfo")
-        .and_then(|text| figure(&text, "MemAvailable:"))
-        .map(|kibibytes| kibibytes.saturating_mul(1024));
-    let free =
-        available.map(|available| MemoryFacts { available, from: "available memory".into() });
-    let group = control_group()
-        .map(|available| MemoryFacts { available, from: "left of the container's limit".into() });
-    free.into_iter().chain(group).min_by_key(|facts| facts.available)
-}
-
-/// The number after a word in a table of the kernel.
-fn figure(text: &str, name: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    line.split_whitespace().next()?.parse().ok()
-}
-
-/// What is left of this process's control group, version 2 or 1. Cache counts as free.
-fn control_group() -> Option<u64> {
-    let groups = read_text("/proc/self/cgroup")?;
-    let of = |controller: &str| {
-        groups.lines().find_map(|line| {
-            let mut fields = line.splitn(3, ':').skip(1);
-            (fields.next()? == controller).then(|| fields.next().unwrap_or("/").to_owned())
-        })
-    };
-    let number = |path: PathBuf| read_text(path)?.trim().parse::<u64>().ok();
-    // In a container its own group may be mounted at the root.
-    let left = |root: &str, group: &str, limit: &str, used: &str, cache: &str| {
-        let inner = Path::new(root).join(group.trim_start_matches('/'));
-        let folder = [inner, root.into()].into_iter().find(|f| f.join(limit).exists())?;
-        // "max" is no number: no limit.
-        let limit = number(folder.join(limit))?;
-        let used = number(folder.join(used))?;
-        let stat = read_text(folder.join("memory.stat")).unwrap_or_default();
-        let cache = figure(&stat, cache).unwrap_or(0);
-        Some(limit.saturating_sub(used.saturating_sub(cache)))
-    };
-    let second = of("").and_then(|group| {
-        left("/sys/fs/cgroup", &group, "memory.max", "memory.current", "inactive_file ")
-    });
-    let first = of("memory").and_then(|group| {
-        let root = "/sys/fs/cgroup/memory";
-        let cache = "total_inactive_file ";
-        left(root, &group, "memory.limit_in_bytes", "memory.usage_in_bytes", cache)
-    });
-    second.into_iter().chain(first).min()
+    let Available { bytes, from } = lode_engine::memory::available()?;
+    Some(MemoryFacts { available: bytes, from: from.into() })
 }
 
 /// The data folder, or the nearest folder above it that is there. Leaves nothing behind.
@@ -202,14 +151,6 @@ mod tests {
             "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.124.06  Release Build\n";
         assert_eq!(driver_version(open), "570.124.06");
         assert_eq!(driver_version(""), "of unknown version");
-    }
-
-    #[test]
-    fn tables_of_the_kernel_are_read() {
-        let text = "MemTotal:  10 kB\nMemAvailable:   9 kB\n";
-        assert_eq!(figure(text, "MemAvailable:"), Some(9));
-        assert_eq!(figure(text, "MemFree:"), None);
-        assert_eq!(figure("MemAvailable: x", "MemAvailable:"), None);
     }
 
     #[test]

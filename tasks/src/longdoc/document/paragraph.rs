@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::{Draft, PARAGRAPH_BYTES, capitalised, push_name, section::Writer};
 use crate::{
-    domain::{Slot, article},
+    domain::{Slot, push_with_article},
     draw::Draw,
     longdoc::{phrase::Phrases, words},
     number,
@@ -165,11 +165,7 @@ impl Writer<'_, '_> {
         let body = draw.pick(&group.wordings)?.fill(|slot, out| match slot {
             Slot::Entity => push_name(out, name),
             Slot::Attr(place) => out.push_str(amount(place)),
-            Slot::Article(place) => {
-                out.push_str(article(amount(place)));
-                out.push(' ');
-                out.push_str(amount(place));
-            }
+            Slot::Article(place) => push_with_article(out, amount(place)),
             _ => {}
         });
         Some(Draft { text: self.standing(body, standing, draw)?, statements })
