@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The configs in the order of the card, with what each holds.
-const CONFIGS: [(Config, &str); 4] = [
+const CONFIGS: [(Config, &str); 6] = [
     (
         Config::Pairs,
         "the default: the chosen side passes, the rejected one fails by answer, trace or trap",
@@ -29,6 +29,11 @@ const CONFIGS: [(Config, &str); 4] = [
     (
         Config::Mixed,
         "pairs that the default leaves out: a constraint alone failed, or balance asked for it",
+    ),
+    (Config::Revision, "both sides continue the same conversation, feedback included"),
+    (
+        Config::Sequential,
+        "an attempt against a later, better one that knew what was said of it: `feedback_conditioned`",
     ),
     (Config::Attempts, "every graded attempt, passed or not"),
 ];

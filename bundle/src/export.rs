@@ -42,7 +42,7 @@ pub fn botcoin(
     imported::refuse_folder(dir)?;
     let opened = read::open(dir)?;
     let mut count = 0;
-    for config in [Config::Pairs, Config::Trap, Config::Mixed] {
+    for config in Config::OF_PAIRS {
         for split in Split::ALL {
             let prefix = format!("data/{}/{}-", config.name(), split.name());
             for file in opened.manifest.files.iter().filter(|file| file.path.starts_with(&prefix)) {

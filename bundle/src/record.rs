@@ -38,7 +38,7 @@ pub struct VerdictRecord {
     pub reveal: Option<Envelope>,
 }
 
-/// A group of attempts that a miner committed to.
+/// A group of attempts that a miner committed to, or a revision session.
 ///
 /// A record holds every group under which at least one attempt was accepted, also those of leases
 /// that were given out anew afterwards; otherwise the miner's chain of receipts would have a hole.
@@ -55,6 +55,10 @@ pub struct GroupRecord {
     pub policy: PolicyId,
     /// The miner's envelope of `MineRequest::Commit`.
     pub commit: Envelope,
+    /// Of a revision session: the miner's envelopes of `MineRequest::CommitTurn`, from turn 1 on.
+    pub turns: Vec<Envelope>,
+    /// Of a revision session: the coordinator's envelopes of `Feedback`, from turn 0 on.
+    pub feedback: Vec<Envelope>,
     /// What was uploaded, in order of the attempts' numbers. All of the group where the outcome is
     /// `Graded`.
     pub attempts: Vec<AttemptRecord>,

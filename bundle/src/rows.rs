@@ -1,5 +1,6 @@
 //! From groups and pairs to the rows of `schema.rs`.
 
+use lode_proto::session::Session;
 use lode_tasks::{
     parse,
     types::{
@@ -166,6 +167,7 @@ fn side(group: &Group, one: &GradedAttempt) -> Map<String, Json> {
     let value = json!({
         "record_id": one.id,
         "attempt_index": attempt.index,
+        "turn": group.session.turn_of(attempt.index),
         "pass": verdict.passes(),
         "failure_class": failure_name(verdict.failure),
         "acceptance_path": path_name(verdict.path),
@@ -195,6 +197,11 @@ fn side(group: &Group, one: &GradedAttempt) -> Map<String, Json> {
         "receipt_index": one.receipt.index,
     });
     object(value)
+}
+
+/// What the author of an attempt saw.
+fn prompt<'a>(group: &'a Group, one: &'a GradedAttempt) -> &'a str {
+    one.conversation.as_deref().unwrap_or(&group.task.prompt)
 }
 
 fn object(value: Json) -> Map<String, Json> {
@@ -253,7 +260,7 @@ fn edit_distance(a: &str, b: &str) -> Option<usize> {
     row.last().copied()
 }
 
-/// One row of `pairs`, `mixed` or `trap`. `None` for a pair that does not belong to `groups`.
+/// One row of a config of pairs. `None` for a pair that does not belong to `groups`.
 pub(crate) fn pair(
     epoch: &Epoch,
     groups: &[Group],
@@ -285,12 +292,13 @@ pub(crate) fn pair(
     let transition =
         format!("{} -> {}", path_name(rejected.verdict.path), path_name(chosen.verdict.path));
     let basis = match pair.kind {
-        Kind::Group => "passes_where_the_other_fails",
         Kind::Trap => "avoided_the_trap",
+        _ if chosen.verdict.passes() => "passes_where_the_other_fails",
+        _ => "more_parts_right",
     };
     let tier = chosen.receipt.tier.min(rejected.receipt.tier);
     let annotations = json!({
-        "pair_family": "group",
+        "pair_family": if pair.kind.session() == Session::Group { "group" } else { "session" },
         "pair_type": pair.kind.name(),
         "failure_class": failure_name(rejected.verdict.failure),
         "trap": pair.trap,
@@ -302,18 +310,20 @@ pub(crate) fn pair(
         "quality_margin_milli": quality(chosen) - quality(rejected),
         "length_margin_bytes": bytes(chosen) - bytes(rejected),
         "edit_distance_words": edit_distance(&chosen_text, &rejected_text),
-        "same_input_verified": true,
+        "same_input_verified": pair.kind.same_input(),
         "improvement_basis": basis,
-        "feedback_conditioned": false,
+        "feedback_conditioned": !pair.kind.same_input(),
         "acceptance_path_transition": transition,
     });
+    // Both sides saw the conversation; of a pair along one, only the later side did.
+    let prompt = if pair.kind.same_input() { prompt(group, chosen) } else { &group.task.prompt };
     let prompt_metadata = json!({
         "paragraph_count": task.paragraphs.len(),
         "question_count": task.questions.len(),
         "constraint_count": task.constraints.len(),
         "trap_count": group.task.key.traps.len(),
         "challenge_domain": domain,
-        "prompt_bytes": group.task.prompt.len(),
+        "prompt_bytes": prompt.len(),
     });
     Some(object(json!({
         "pair_id": pair.id,
@@ -326,7 +336,7 @@ pub(crate) fn pair(
         "questions": questions(task),
         "constraints": constraints(task),
         "trap_metadata": traps(group),
-        "prompt": group.task.prompt,
+        "prompt": prompt,
         "prompt_metadata": prompt_metadata,
         "rejected": rejected_text,
         "rejected_text": rejected_text,
@@ -371,7 +381,7 @@ pub(crate) fn attempt(
         "split": split.name(),
         "challenge_id": group.task.id,
         "challenge_domain": group.task.spec.domain.name,
-        "prompt": group.task.prompt,
+        "prompt": prompt(group, one),
         "completion": text,
         "completion_raw": raw,
         "answer_outcomes": answers,

@@ -42,7 +42,9 @@ fn record(fields: Vec<Field>) -> DataType {
 pub fn schema(config: Config) -> Arc<Schema> {
     let fields = match config {
         Config::Attempts => attempts(),
-        Config::Mixed | Config::Pairs | Config::Trap => pairs(),
+        Config::Mixed | Config::Pairs | Config::Revision | Config::Sequential | Config::Trap => {
+            pairs()
+        }
     };
     Arc::new(Schema::new(fields))
 }
@@ -89,6 +91,7 @@ fn side(name: &str) -> Field {
     let fields = vec![
         text("record_id"),
         number("attempt_index"),
+        number("turn"),
         truth("pass"),
         text("failure_class"),
         text("acceptance_path"),

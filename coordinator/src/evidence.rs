@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lode_bundle::record::{AttemptRecord, EpochRecord, FaultRecord, GroupRecord, VerdictRecord};
 use lode_proto::{
-    attempt::{GroupCommit, Receipt},
+    attempt::Receipt,
     codec::{self, CodecError},
     envelope::{Envelope, Payload},
     epoch::{EpochOpen, Outcome},
@@ -54,7 +54,10 @@ struct GroupPart {
     miner: PublicKey,
     policy: PolicyId,
     commit: Envelope,
-    content: GroupCommit,
+    turns: Vec<Envelope>,
+    feedback: Vec<Envelope>,
+    /// Attempts committed so far.
+    committed: usize,
     receipts: BTreeMap<u32, Envelope>,
     own: Option<Envelope>,
     commits: BTreeMap<PublicKey, Envelope>,
@@ -239,6 +242,8 @@ fn finish_group(
         miner: group.miner,
         policy: group.policy,
         commit: group.commit,
+        turns: group.turns,
+        feedback: group.feedback,
         attempts,
         own: group.own,
         verdicts: verdicts.collect(),
@@ -281,7 +286,9 @@ fn take_one(part: &mut Part, event: &Event) -> Result<(), EvidenceError> {
                 miner: lease.miner,
                 policy: lease.policy,
                 commit: request.clone(),
-                content,
+                turns: Vec::new(),
+                feedback: Vec::new(),
+                committed: content.attempts.len(),
                 receipts: BTreeMap::new(),
                 own: None,
                 commits: BTreeMap::new(),
@@ -291,10 +298,21 @@ fn take_one(part: &mut Part, event: &Event) -> Result<(), EvidenceError> {
         }
         Event::AttemptAccepted { counter, index, receipt, .. } => {
             let group = part.group(*counter)?;
-            if group.content.attempts.get(*index as usize).is_none() {
+            if *index as usize >= group.committed {
                 return Err(broken("an attempt beyond its group"));
             }
             group.receipts.insert(*index, receipt.clone());
+        }
+        Event::TurnGraded { counter, feedback, .. } => {
+            part.group(*counter)?.feedback.push(feedback.clone());
+        }
+        Event::TurnCommitted { counter, request, .. } => {
+            let MineRequest::CommitTurn(content) = read(request)? else {
+                return Err(broken("a turn by another request than CommitTurn"));
+            };
+            let group = part.group(*counter)?;
+            group.turns.push(request.clone());
+            group.committed += content.attempts.len();
         }
         Event::OwnGraded { counter, reveal, .. } => {
             part.group(*counter)?.own = Some(reveal.clone());

@@ -129,6 +129,10 @@ impl Figures {
                 *self.refusals.entry((asked, kind)).or_default() += 1;
             }
             Event::Stopped { totals } => self.totals = *totals,
+            Event::Feedback { lease, .. } => {
+                // The next turn is made, or the session is over.
+                self.ready.remove(lease);
+            }
             Event::Joined { .. } | Event::Waiting { .. } => {}
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! Leased ─► Generated ─► Committed ─► Receipted × group ─► (gone)
+//!            ▲                              └─ of a revision session: Feedback ─┬► (gone)
+//!            └────────────────────────── the next turn ─────────────────────────┘
 //!    └───────────┴───────────┴─ Dropped: over, cancelled or refused
 //! ```
 //!
@@ -18,6 +20,7 @@ use lode_proto::{
     id::{Hash, LeaseId, NetworkId},
     key::PublicKey,
     mine::Lease,
+    session::Feedback,
 };
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +33,7 @@ mod snapshot;
 pub enum Record {
     /// A lease was granted.
     Leased(Box<Lease>),
-    /// All attempts of a lease were generated.
+    /// All attempts of a lease, or of a turn of it, were generated.
     Generated {
         /// The lease.
         lease: LeaseId,
@@ -61,6 +64,8 @@ pub enum Record {
     /// The network was joined: by which genesis, and as what. Written at the first join and whenever
     /// something of it changes.
     Joined(Box<Joined>),
+    /// What the coordinator says of a turn of a revision session.
+    Feedback(Feedback),
 }
 
 /// A lease that is not finished.
@@ -70,21 +75,25 @@ pub struct Job {
     pub lease: Lease,
     /// Generated attempts; empty before generation.
     pub attempts: Vec<Attempt>,
-    /// Whether the coordinator has the commitment.
-    pub committed: bool,
+    /// How many of them the coordinator has the commitments of.
+    pub committed: usize,
     /// Numbers of the attempts that have a receipt.
     pub receipted: BTreeSet<u32>,
+    /// What was said of the turns of a revision session, from turn 0 on.
+    pub feedback: Vec<Feedback>,
 }
 
 /// What to do next for a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Generate the attempts.
+    /// Generate the attempts of the next turn; a group has one.
     Generate,
     /// Send the commitment.
     Commit,
     /// Upload this attempt.
     Submit(u32),
+    /// Ask what the coordinator says of this turn.
+    Feedback(u32),
 }
 
 impl Job {
@@ -94,14 +103,41 @@ impl Job {
         if self.attempts.is_empty() {
             return Some(Step::Generate);
         }
-        if !self.committed {
+        if self.attempts.len() > self.committed {
             return Some(Step::Commit);
         }
-        self.attempts
-            .iter()
-            .map(|attempt| attempt.index)
-            .find(|index| !self.receipted.contains(index))
-            .map(Step::Submit)
+        let mut indices = self.attempts.iter().map(|attempt| attempt.index);
+        if let Some(index) = indices.find(|index| !self.receipted.contains(index)) {
+            return Some(Step::Submit(index));
+        }
+        let done = self.turns();
+        if self.seeds(done).is_empty() {
+            return None;
+        }
+        match self.feedback.get(done.saturating_sub(1) as usize) {
+            None => Some(Step::Feedback(done - 1)),
+            Some(said) => said.next.map(|_| Step::Generate),
+        }
+    }
+
+    /// Turns whose attempts are made.
+    #[must_use]
+    pub fn turns(&self) -> u32 {
+        self.attempts.last().map_or(0, |last| self.lease.session.turn_of(last.index) + 1)
+    }
+
+    /// The attempts of a turn, as far as they are made.
+    pub fn attempts_of(&self, turn: u32) -> impl Iterator<Item = &Attempt> {
+        let session = self.lease.session;
+        self.attempts.iter().filter(move |attempt| session.turn_of(attempt.index) == turn)
+    }
+
+    /// The seeds of a turn's attempts; none for a turn that there is not.
+    #[must_use]
+    pub fn seeds(&self, turn: u32) -> &[[u8; 32]] {
+        let all = &self.lease.attempt_seeds;
+        let range = self.lease.session.turn(turn, u32::try_from(all.len()).unwrap_or(u32::MAX));
+        all.get(range.start as usize..range.end as usize).unwrap_or_default()
     }
 }
 
@@ -178,18 +214,21 @@ impl Queue {
                 self.jobs.entry(lease.id).or_insert_with(|| Job {
                     lease: (**lease).clone(),
                     attempts: Vec::new(),
-                    committed: false,
+                    committed: 0,
                     receipted: BTreeSet::new(),
+                    feedback: Vec::new(),
                 });
             }
             Record::Generated { lease, attempts } => {
                 if let Some(job) = self.jobs.get_mut(lease) {
-                    job.attempts.clone_from(attempts);
+                    let known = job.attempts.len() as u64;
+                    let new = attempts.iter().filter(|one| u64::from(one.index) >= known);
+                    job.attempts.extend(new.cloned());
                 }
             }
             Record::Committed { lease } => {
                 if let Some(job) = self.jobs.get_mut(lease) {
-                    job.committed = true;
+                    job.committed = job.attempts.len();
                 }
             }
             Record::Receipted { lease, index, receipt } => {
@@ -200,9 +239,20 @@ impl Queue {
                 self.kept += 1;
                 return Some(Kept::Joined(joined.clone()));
             }
-            Record::Dropped { lease, .. } => {
-                if self.jobs.remove(lease).is_some() {
-                    self.totals.dropped += 1;
+            Record::Dropped { lease, .. } => match self.jobs.remove(lease) {
+                // A session that ended between two turns: the turns before are handed in.
+                Some(job) if job.turns() > 0 && job.receipted.len() == job.attempts.len() => {
+                    self.totals.groups += 1;
+                }
+                Some(_) => self.totals.dropped += 1,
+                None => {}
+            },
+            Record::Feedback(said) => {
+                if let Some(job) = self.jobs.get_mut(&said.lease)
+                    && job.feedback.len() == said.turn as usize
+                {
+                    job.feedback.push(said.clone());
+                    self.close(&said.lease);
                 }
             }
         }
@@ -234,12 +284,17 @@ impl Queue {
             self.totals.credits_milli =
                 self.totals.credits_milli.saturating_add(receipt.credits_milli);
         }
-        if job.next().is_none() {
-            self.jobs.remove(&lease);
-            self.totals.groups += 1;
-        }
+        self.close(&lease);
         self.kept += 1;
         Some(kept)
+    }
+
+    /// Forgets a job of which nothing is left to do.
+    fn close(&mut self, lease: &LeaseId) {
+        if self.jobs.get(lease).is_some_and(|job| job.next().is_none()) {
+            self.jobs.remove(lease);
+            self.totals.groups += 1;
+        }
     }
 
     /// Jobs that are not finished, oldest lease id first.

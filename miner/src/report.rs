@@ -23,6 +23,7 @@ use lode_proto::{
     key::PublicKey,
     mine::NoWork,
     refusal::Refusal,
+    session::Counts,
 };
 use serde::Serialize;
 
@@ -179,6 +180,15 @@ pub enum Event {
         /// The miner's own count with it.
         totals: Totals,
     },
+    /// The coordinator said how a turn of a revision session did.
+    Feedback {
+        /// The lease.
+        lease: LeaseId,
+        /// The turn, from 0.
+        turn: u32,
+        /// How many parts are right.
+        counts: Counts,
+    },
     /// All attempts of a lease have receipts.
     Delivered {
         /// The lease.
@@ -188,7 +198,7 @@ pub enum Event {
     },
     /// The coordinator refused a request.
     Refused {
-        /// What was asked: `join`, `lease`, `commit`, `submit`, `hand back`, `heartbeat`.
+        /// What was asked: `join`, `lease`, `commit`, `commit turn`, `submit`, `feedback`, `hand back`, `heartbeat`.
         asked: &'static str,
         /// Kind of refusal, for labels.
         kind: &'static str,
@@ -274,6 +284,7 @@ pub(crate) fn refusal_kind(refusal: &Refusal) -> &'static str {
         Refusal::TooManyLeases { .. } => "too_many_leases",
         Refusal::NoSuchLease(_) => "no_such_lease",
         Refusal::WrongGroupSize { .. } => "wrong_group_size",
+        Refusal::OtherConversation { .. } => "other_conversation",
         Refusal::AlreadyCommitted(_) => "already_committed",
         Refusal::NotCommitted(_) => "not_committed",
         Refusal::NotWhatWasCommitted { .. } => "not_what_was_committed",

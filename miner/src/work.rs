@@ -1,4 +1,5 @@
-//! From a lease to attempts: check the task, render its prompt, run the engine.
+//! From a job to the attempts of its next turn: check the task, write the prompt or the conversation
+//! so far, run the engine.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,8 +13,11 @@ use lode_proto::{
 };
 use lode_tasks::{
     grammar::{self, GRAMMAR_VERSION},
+    revision::Conversation,
     types::Task,
 };
+
+use crate::queue::Job;
 
 /// Bytes of a prompt's text that make a token, at least: for an estimate that is rather too high.
 const BYTES_A_TOKEN: usize = 3;
@@ -54,35 +58,59 @@ pub(crate) struct How<'h> {
     pub(crate) batch: &'h AtomicUsize,
 }
 
-/// Memory that a lease's group will take in the engine, bytes. The prompt is known by its bytes, of
+/// Memory that a job's next turn will take in the engine, bytes. The prompt is known by its bytes, of
 /// which a token has several.
-pub(crate) fn group_bytes(engine: &dyn Engine, lease: &Lease) -> u64 {
-    let attempts = lease.attempt_seeds.len();
-    let prompt_tokens = lease.task.len() / BYTES_A_TOKEN;
-    engine.group_bytes(prompt_tokens, attempts, lease.max_completion_tokens)
+pub(crate) fn group_bytes(engine: &dyn Engine, job: &Job) -> u64 {
+    let (lease, turn) = (&job.lease, job.turns());
+    let said: usize = job.attempts.iter().map(|attempt| attempt.completion.len()).sum();
+    let prompt_tokens = (lease.task.len() + said) / BYTES_A_TOKEN;
+    engine.group_bytes(prompt_tokens, job.seeds(turn).len(), lease.max_completion_tokens)
 }
 
-/// Generates all attempts of a lease. An attempt that the engine could not make is handed in as an
+/// What the next turn of a job answers: the task's prompt, or the conversation so far.
+fn prompt(task: &Task, job: &Job) -> Result<String, WorkError> {
+    let mut talk = Conversation::new(task);
+    for (turn, said) in (0_u32..).zip(&job.feedback) {
+        let continued = job.attempts_of(turn).next().ok_or_else(|| {
+            WorkError::Task(format!("there is feedback on turn {turn}, which was not made"))
+        })?;
+        talk.push(&continued.completion, &said.counts);
+    }
+    match job.feedback.last() {
+        Some(said) if said.next != Some(talk.hash()) => Err(WorkError::Task(
+            "the coordinator writes the conversation of a revision session otherwise than this \
+             version; update"
+                .into(),
+        )),
+        _ => Ok(talk.text().to_owned()),
+    }
+}
+
+/// Generates all attempts of a job's next turn. An attempt that the engine could not make is handed in as an
 /// empty text: a group is whole or nothing, and leaving one out would be choosing. Where it could
 /// make none, that is the engine's failure and no answer.
 pub(crate) async fn answer(
     engine: &dyn Engine,
-    lease: &Lease,
+    job: &Job,
     how: &How<'_>,
     control: &Control,
 ) -> Result<Vec<Attempt>, WorkError> {
+    let lease = &job.lease;
     let task = open_task(lease)?;
+    let prompt = prompt(&task, job)?;
+    let (turn, first) = (job.turns(), job.attempts.len());
+    let wanted = job.seeds(turn);
     let grammar = how.grammar.then(|| grammar::grammar(&task));
     let request = |seeds: &[[u8; 32]]| GroupRequest {
-        prompt: task.prompt(),
+        prompt: prompt.clone(),
         grammar: grammar.clone(),
         attempt_seeds: seeds.to_vec(),
         temperature_milli: how.temperature_milli,
         max_completion_tokens: lease.max_completion_tokens,
         evidence: false,
     };
-    let mut completions = Vec::with_capacity(lease.attempt_seeds.len());
-    while let Some(left) = lease.attempt_seeds.get(completions.len()..).filter(|s| !s.is_empty()) {
+    let mut completions = Vec::with_capacity(wanted.len());
+    while let Some(left) = wanted.get(completions.len()..).filter(|s| !s.is_empty()) {
         let batch = how.batch.load(Ordering::Relaxed).clamp(1, left.len());
         match engine.generate(request(left.get(..batch).unwrap_or(left)), control).await {
             Ok(more) => completions.extend(more),
@@ -99,7 +127,7 @@ pub(crate) async fn answer(
         return Err(error.into());
     }
     let mut attempts = Vec::with_capacity(completions.len());
-    for (index, completion) in (0_u32..).zip(completions) {
+    for (index, completion) in (u32::try_from(first).unwrap_or(u32::MAX)..).zip(completions) {
         let completion = completion.or_else(|error| match error {
             EngineError::Cancelled => Err(error),
             error => {

@@ -9,7 +9,7 @@ use common::{Chief, GROUP, Scripted, settings};
 use lode_engine::{Engine, EngineError, ServerError};
 use lode_miner::{Event, MinerConfig, MinerError, queue::Totals};
 use lode_node::stop::Stop;
-use lode_proto::mine::NoWork;
+use lode_proto::{id::Hash, mine::NoWork};
 use tokio::{sync::Semaphore, task::JoinHandle};
 
 type Ended = Result<Totals, MinerError>;
@@ -54,6 +54,65 @@ async fn all_that_is_leased_is_handed_in_once_and_counted() {
     assert!(book.commits.values().all(|commit| commit.attempts.len() == GROUP));
     // Every attempt is what its own seed made.
     assert!(book.attempts.iter().all(|((_, at), a)| a.completion == [*at as u8 + 1; 3]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revision_session_goes_on_from_what_was_said() {
+    let (data, chief) = (tempfile::tempdir().expect("a folder"), Chief::start(1).await);
+    chief.set(|book| {
+        book.tasks.extend(0..2);
+        book.none = Some(NoWork::Finished);
+        (book.revision, book.slow) = (true, 3);
+    });
+    let prompts = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&prompts);
+    let engine = Scripted::new(1, move |_, request| {
+        let asked = (request.prompt.clone(), request.attempt_seeds.clone());
+        seen.lock().expect("not poisoned").push(asked);
+        Ok(())
+    });
+    engine.gate.add_permits(Semaphore::MAX_PERMITS / 2);
+    let (_stop, run) = start(settings(data.path(), &[&chief]), &engine);
+    let totals = run.await.expect("no crash").expect("ends in order");
+    // One attempt, then two continuations each of two conversations, for either task.
+    assert_eq!((totals.groups, totals.receipts, totals.dropped), (2, 10, 0));
+    let book = chief.book();
+    assert!(book.commits.values().all(|commit| commit.attempts.len() == 1));
+    assert_eq!(book.turns.len(), 4);
+    assert!(book.turns.iter().all(|turn| turn.attempts.len() == 2));
+    assert!(book.attempts.iter().all(|((_, at), a)| a.completion == [*at as u8 + 1; 3]));
+    let prompts = prompts.lock().expect("not poisoned");
+    assert_eq!(prompts.len(), 6);
+    for turn in &book.turns {
+        let hash = |(prompt, _): &&(String, Vec<[u8; 32]>)| Hash::of(prompt.as_bytes());
+        let (_, seeds) = prompts.iter().find(|asked| hash(asked) == turn.prompt).expect("asked so");
+        let first = turn.turn as u8 * 2;
+        assert_eq!(*seeds, [[first; 32], [first + 1; 32]]);
+    }
+}
+
+/// Killed between two turns, it goes on with the session when it is started again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revision_session_survives_a_restart() {
+    let (data, chief) = (tempfile::tempdir().expect("a folder"), Chief::start(1).await);
+    chief.set(|book| {
+        book.tasks.push_back(0);
+        book.revision = true;
+        book.slow = usize::MAX;
+    });
+    let engine = free(1);
+    let (_stop, run) = start(settings(data.path(), &[&chief]), &engine);
+    chief.until(|book| book.slow < usize::MAX - 2).await;
+    run.abort();
+    assert!(run.await.expect_err("aborted").is_cancelled());
+    chief.set(|book| {
+        book.slow = 0;
+        book.none = Some(NoWork::Finished);
+    });
+    let (_stop, run) = start(settings(data.path(), &[&chief]), &engine);
+    let totals = run.await.expect("no crash").expect("ends in order");
+    assert_eq!((totals.groups, totals.receipts, totals.dropped), (1, 5, 0));
+    assert_eq!(engine.calls.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ use crate::{
     id::{AttemptId, Hash, LeaseId, PolicyId},
     key::PublicKey,
     payload, seed,
+    session::Session,
     task::{Place, Profile, TaskSpec, TaskTemplate},
 };
 
@@ -28,6 +29,8 @@ pub struct Campaign {
     /// Profiles that a policy is moved between, easiest first, by [`crate::adapt`]. Empty where every
     /// task has the template's profile; otherwise it holds that one, where new policies begin.
     pub profiles: Vec<Profile>,
+    /// Every so many tasks of a profile one is a revision session; 0: none is.
+    pub revision_every: u32,
 }
 
 impl Campaign {
@@ -35,6 +38,17 @@ impl Campaign {
     #[must_use]
     pub fn allows(&self, profile: Profile) -> bool {
         profile == self.template.profile || self.profiles.contains(&profile)
+    }
+
+    /// How the attempts at the task of a place are asked for.
+    #[must_use]
+    pub fn session(&self, place: Place) -> Session {
+        let every = u64::from(self.revision_every);
+        if every > 0 && place.index % every == every - 1 {
+            Session::Revision
+        } else {
+            Session::Group
+        }
     }
 
     /// What the task at a place of the epoch is made from.

@@ -31,6 +31,7 @@ pub mod plain;
 pub mod policy;
 pub mod refusal;
 pub mod seed;
+pub mod session;
 pub mod task;
 pub mod time;
 pub mod verify;

@@ -3,6 +3,8 @@
 //! ```text
 //! Hello (anyone, any time) · Join ─► Lease ─► (generate all attempts) ─► Commit ─► Submit × group ─► Lease …
 //!            └── Heartbeat while at work; HandBack when it cannot finish
+//!
+//! of a revision session: Commit ─► Submit ─► Feedback ─► CommitTurn ─► Submit × 2 ─► Feedback ─► …
 //! ```
 //!
 //! A request travels in an [`crate::envelope::Envelope`] of [`MineRequest`], a reply as the plain
@@ -19,6 +21,7 @@ use crate::{
     payload,
     policy::PolicyCard,
     refusal::Refusal,
+    session::{Session, TurnCommit},
 };
 
 /// A miner's request.
@@ -43,8 +46,17 @@ pub enum MineRequest {
         /// Leases the miner holds.
         leases: Vec<LeaseId>,
     },
-    /// Commits to all attempts of a group.
+    /// Commits to all attempts of a group, or to the first of a revision session.
     Commit(GroupCommit),
+    /// Commits to the attempts of a later turn of a revision session.
+    CommitTurn(TurnCommit),
+    /// Asks what the coordinator says of a turn whose attempts it has.
+    Feedback {
+        /// The lease.
+        lease: LeaseId,
+        /// The turn, from 0.
+        turn: u32,
+    },
     /// Uploads one attempt.
     Submit(Attempt),
     /// Gives a lease back unanswered.
@@ -81,7 +93,9 @@ pub struct Lease {
     pub task_id: TaskId,
     /// The public task, canonical bytes (`lode_tasks::Task`).
     pub task: Vec<u8>,
-    /// One sampling seed for each attempt of the group.
+    /// How its attempts are asked for.
+    pub session: Session,
+    /// One sampling seed for each attempt of the session.
     pub attempt_seeds: Vec<[u8; 32]>,
     /// Most tokens to generate for one attempt.
     pub max_completion_tokens: u32,
@@ -176,6 +190,13 @@ pub enum MineReply {
     },
     /// The attempt is on record: a signed [`crate::attempt::Receipt`].
     Receipt(Envelope),
+    /// What the coordinator says of a turn: a signed [`crate::session::Feedback`].
+    Feedback(Envelope),
+    /// It is still grading the turn.
+    FeedbackPending {
+        /// When to ask again, milliseconds from now.
+        retry_after_ms: u64,
+    },
     /// The lease is given back.
     HandedBack,
     /// The miner's figures.

@@ -26,6 +26,7 @@ fn campaign(start: Profile, profiles: &[Profile]) -> Campaign {
         group_size: GROUP,
         max_completion_tokens: 100,
         lease_ms: 60_000,
+        revision_every: 0,
         profiles: profiles.to_vec(),
     }
 }

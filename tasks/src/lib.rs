@@ -30,6 +30,7 @@ pub mod parse;
 mod prompt;
 pub mod query;
 pub mod recheck;
+pub mod revision;
 mod term;
 pub mod types;
 mod work;

@@ -9,6 +9,7 @@ use lode_proto::{
     ledger::LedgerEntry,
     manifest::SignatureFile,
     mine::MineRequest,
+    session::{Feedback, Session, TurnCommit},
     task::TaskSpec,
     verify::{VerdictCommit, VerdictReveal},
 };
@@ -25,7 +26,7 @@ use crate::{
     engine::{BuiltinEngine, Engine},
     finding::Check,
     layout, pairs,
-    record::{EpochRecord, FaultKind, FaultRecord},
+    record::{EpochRecord, FaultKind, FaultRecord, GroupRecord},
     render::{self, SOFTWARE},
 };
 
@@ -159,7 +160,7 @@ fn a_hand_picked_task_is_found() {
         .into_iter()
         .map(|like| crate::common::completion(like, &task, &key))
         .collect();
-    let group = world.group(at as u64, &task, &key, &texts, texts.len());
+    let group = world.group(at as u64, Session::Group, &task, &key, &texts, texts.len());
     world.record.counters[at].task = Some(task.id().expect("id"));
     world.record.counters[at].outcome = outcome_of(&group, world.keys.network, true);
     let place = world.record.groups.iter().position(|one| one.counter == at as u64).expect("there");
@@ -259,6 +260,73 @@ fn forge_verdict(world: &mut World, everybody: bool) -> u64 {
         target.verdicts[0] = forged.remove(0);
     }
     target.counter
+}
+
+/// A session's place in the record.
+fn session(world: &World) -> usize {
+    let longest = |group: &&GroupRecord| group.turns.len();
+    let group = world.record.groups.iter().max_by_key(longest).expect("a session");
+    assert_eq!((group.turns.len(), group.feedback.len()), (2, 2));
+    world.record.groups.iter().position(|other| other.counter == group.counter).expect("there")
+}
+
+#[test]
+fn an_epoch_of_sessions_holds() {
+    let world = World::of_sessions(12);
+    let root = tempfile::tempdir().unwrap();
+    let report = check(&forge(&world, &world.record, root.path()));
+    assert!(report.holds(), "{report}");
+    let at = session(&world);
+    assert_eq!(world.record.groups[at].attempts.len(), 5);
+}
+
+#[test]
+fn feedback_that_the_grade_does_not_give_is_found() {
+    let mut world = World::of_sessions(12);
+    let at = session(&world);
+    let network = world.keys.network;
+    let right: Feedback = world.record.groups[at].feedback[1].open(network).unwrap();
+    let coordinator = world.keys.coordinator.clone();
+    let mut counts = right.counts;
+    counts.steps_right += 1;
+    for wrong in [Feedback { counts, ..right.clone() }, Feedback { next: None, ..right.clone() }] {
+        let mut world = world.clone();
+        world.record.groups[at].feedback[1] = world.keys.seal(&coordinator, &wrong);
+        found(&world, Check::Verdict, "feedback on turn 1 is not what the attempt gives");
+    }
+    world.record.groups[at].feedback.truncate(1);
+    found(&world, Check::Evidence, "turn 1 was followed without feedback");
+}
+
+#[test]
+fn a_turn_of_another_conversation_is_found() {
+    let mut world = World::of_sessions(12);
+    let at = session(&world);
+    let network = world.keys.network;
+    let MineRequest::CommitTurn(right) = world.record.groups[at].turns[0].open(network).unwrap()
+    else {
+        panic!("not a turn")
+    };
+    let miner = world.record.groups[at].miner;
+    let miner = world.keys.miners.iter().find(|key| key.public() == miner).unwrap().clone();
+    let wrong = TurnCommit { prompt: Hash::of(b"another"), ..right };
+    world.record.groups[at].turns[0] = world.keys.seal(&miner, &MineRequest::CommitTurn(wrong));
+    found(&world, Check::Attempt, "turn 1 answers another conversation");
+    // A turn more or less than was committed to changes the job that was graded.
+    let mut world = World::of_sessions(12);
+    let turn = world.record.groups[at].turns[1].clone();
+    world.record.groups[at].turns.push(turn);
+    found(&world, Check::Attempt, "turn 3 stands out of order or is one too many");
+}
+
+#[test]
+fn a_session_where_there_is_none_is_found() {
+    let mut world = World::of_sessions(12);
+    let at = session(&world);
+    let feedback = world.record.groups[at].feedback.clone();
+    let group = world.record.groups.iter().position(|group| group.turns.is_empty()).unwrap();
+    world.record.groups[group].feedback = feedback;
+    found(&world, Check::Attempt, "is a group, but has turns or feedback");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! One counter: its task, its leases, what was committed and uploaded, and grades.
 
 mod receipts;
+mod session;
 mod verdicts;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -15,6 +16,7 @@ use lode_proto::{
     mine::MineRequest,
     policy::PolicyCard,
     seed,
+    session::{Session, TurnCommit},
     task::Place,
 };
 
@@ -82,7 +84,8 @@ pub(crate) fn check_counter(
     }
     check_outcome(record, groups, &mut result.findings);
     for group in groups {
-        let mut one = OneGroup { epoch, maker, record, group, result: &mut result };
+        let session = epoch.open.campaign.session(place);
+        let mut one = OneGroup { epoch, maker, record, session, group, result: &mut result };
         one.check();
     }
     result
@@ -112,6 +115,7 @@ struct OneGroup<'a> {
     epoch: &'a Epoch,
     maker: &'a Maker<'a>,
     record: &'a CounterRecord,
+    session: Session,
     group: &'a GroupRecord,
     result: &'a mut CounterResult,
 }
@@ -143,7 +147,7 @@ impl OneGroup<'_> {
             );
             return self.fail(Check::Evidence, what);
         };
-        let Some(commit) = self.commitment(lease) else { return };
+        let Some((commit, turns)) = self.commitment(lease) else { return };
         let attempts = self.attempts(lease, &commit, card);
         let Ok(commit_hash) = commit.hash() else { return };
         // A lease that was given out anew has receipts to check, but no part in the outcome.
@@ -164,12 +168,16 @@ impl OneGroup<'_> {
             self.fail(Check::Attempt, format!("{got} of {want} committed attempts are there"));
         }
         let Some(task) = self.result.task.clone() else { return };
-        let graded = self.grade(&task, attempts);
+        let mut graded = self.grade(&task, attempts);
+        if self.session == Session::Revision {
+            self.conversations(lease, &task, &turns, &mut graded);
+        }
         let job = seed::job_id(&lease, &commit_hash);
         let agreements = self.verdicts(&task, job, &commit_hash, &graded, *account);
         self.result.graded = Some(Group {
             counter,
             lease_number: group.lease_number,
+            session: self.session,
             lease,
             miner: group.miner,
             policy: group.policy,
@@ -180,32 +188,38 @@ impl OneGroup<'_> {
         });
     }
 
-    fn commitment(&mut self, lease: LeaseId) -> Option<GroupCommit> {
+    /// What was committed to: all attempts as one group, and the later turns of a session.
+    fn commitment(&mut self, lease: LeaseId) -> Option<(GroupCommit, Vec<TurnCommit>)> {
         let group = self.group;
-        let commit = match group.commit.open_from::<MineRequest>(self.epoch.network, &group.miner) {
-            Ok(MineRequest::Commit(commit)) => commit,
-            Ok(_) => {
-                self.fail(Check::Attempt, "its commitment is another message");
-                return None;
-            }
-            Err(error) => {
-                self.fail(Check::Attempt, format!("its commitment: {error}"));
-                return None;
-            }
-        };
+        let mut commit =
+            match group.commit.open_from::<MineRequest>(self.epoch.network, &group.miner) {
+                Ok(MineRequest::Commit(commit)) => commit,
+                Ok(_) => {
+                    self.fail(Check::Attempt, "its commitment is another message");
+                    return None;
+                }
+                Err(error) => {
+                    self.fail(Check::Attempt, format!("its commitment: {error}"));
+                    return None;
+                }
+            };
         let size = self.epoch.open.campaign.group_size;
+        let first = self.session.turn(0, size).end;
         if commit.lease != lease {
             let what = format!("was committed under lease {}, its own is {lease}", commit.lease);
             self.fail(Check::Attempt, what);
         } else if commit.policy != group.policy {
             self.fail(Check::Attempt, "was committed under another policy");
-        } else if commit.attempts.len() != size as usize || size > MAX_GROUP_SIZE {
+        } else if commit.attempts.len() != first as usize || first > MAX_GROUP_SIZE {
             let got = commit.attempts.len();
-            self.fail(Check::Attempt, format!("has {got} attempts committed, a group is {size}"));
-        } else if commit.attempts.iter().collect::<BTreeSet<_>>().len() != commit.attempts.len() {
+            let what = format!("has {got} attempts committed, its first turn is of {first}");
+            self.fail(Check::Attempt, what);
+        } else if let Some(turns) = self.turns(&commit) {
+            commit.attempts.extend(turns.iter().flat_map(|turn| &turn.attempts));
+            if commit.attempts.iter().collect::<BTreeSet<_>>().len() == commit.attempts.len() {
+                return Some((commit, turns));
+            }
             self.fail(Check::Attempt, "committed to one attempt twice");
-        } else {
-            return Some(commit);
         }
         None
     }
@@ -304,6 +318,7 @@ impl OneGroup<'_> {
                         seed,
                         verdict,
                         verdict_hash,
+                        conversation: None,
                     });
                 }
                 Err(error) => {

@@ -4,6 +4,7 @@
 //! genesis, open, beacon, joins, ledger ─► Epoch                        (epoch.rs)
 //! secret ‖ beacon ‖ i ─► spec ─► Task, AnswerKey ─┐
 //! commit, submits, receipts, verdicts ────────────┴─► Group, graded     (group.rs)
+//! turns, feedback ─► what each attempt answered                         (group/session.rs)
 //! graded groups in the ledger's order ─► who is moved to which profile  (profiles.rs)
 //! ```
 //!
@@ -23,6 +24,7 @@ use lode_proto::{
     id::{AttemptId, Hash, LeaseId, NetworkId, PolicyId, TaskId},
     key::{PublicKey, Signature},
     policy::PolicyCard,
+    session::Session,
     task::TaskSpec,
 };
 use lode_tasks::types::{AnswerKey, RuleVerdict, Task};
@@ -104,6 +106,9 @@ pub struct GradedAttempt {
     pub verdict: RuleVerdict,
     /// [`RuleVerdict::hash`].
     pub verdict_hash: Hash,
+    /// What its author saw, where that is more than the task's prompt: the conversation of a revision
+    /// session so far.
+    pub conversation: Option<Arc<str>>,
 }
 
 /// A verifier's revealed verdict that equals ours.
@@ -117,13 +122,15 @@ pub struct Agreement {
     pub signature: Signature,
 }
 
-/// A group that was graded and may be paired.
+/// A group or revision session that was graded and may be paired.
 #[derive(Debug, Clone)]
 pub struct Group {
     /// The task's counter.
     pub counter: u64,
     /// Number of the lease in its task.
     pub lease_number: u32,
+    /// How its attempts were asked for.
+    pub session: Session,
     /// The lease.
     pub lease: LeaseId,
     /// Who made it.
@@ -222,7 +229,7 @@ fn check_sequences(record: &EpochRecord, findings: &mut Vec<Finding>) {
     let mut seen = BTreeSet::new();
     let groups = record.groups.iter().flat_map(|group| {
         let submits = group.attempts.iter().map(|attempt| &attempt.submit);
-        std::iter::once(&group.commit).chain(submits)
+        std::iter::once(&group.commit).chain(&group.turns).chain(submits)
     });
     for envelope in record.joins.iter().chain(groups) {
         if !seen.insert((envelope.sender, envelope.sequence)) {

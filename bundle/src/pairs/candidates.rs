@@ -1,6 +1,6 @@
 //! Which attempts of a group may stand on which side of a pair.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lode_tasks::types::{AnswerStatus, FailureClass, ParseOutcome, RuleVerdict, TrapStatus};
 
@@ -14,44 +14,50 @@ pub(crate) struct Sides {
     pub(crate) rejected: Vec<usize>,
 }
 
-/// Sorts a group's attempts into the two sides; counts those that fit on neither.
-pub(crate) fn sides(kind: Kind, group: &Group, drops: &mut Drops<'_>) -> Sides {
-    let mut sides = Sides::default();
-    let mut seen = BTreeSet::new();
+/// Sorts the attempts of each turn of a group into the two sides; counts those that fit on neither. A
+/// group has one turn; of a session, the first has one attempt, which nothing else answers with.
+pub(crate) fn sides(kind: Kind, group: &Group, drops: &mut Drops<'_>) -> Vec<Sides> {
+    let mut turns: BTreeMap<u32, (Sides, BTreeSet<String>)> = BTreeMap::new();
     for (at, attempt) in group.attempts.iter().enumerate() {
         let verdict = &attempt.verdict;
+        let turn = group.session.turn_of(attempt.attempt.index);
+        let (sides, seen) = turns.entry(turn).or_default();
         let Ok(text) = std::str::from_utf8(&attempt.attempt.completion) else {
             drops.attempt(kind, "not_utf8");
             continue;
         };
-        match (verdict.parse, verdict.failure) {
-            (ParseOutcome::Read, Some(FailureClass::Format)) | (ParseOutcome::Malformed, _) => {
-                drops.attempt(kind, "format");
-                continue;
-            }
-            (ParseOutcome::Read, Some(FailureClass::Cap)) | (ParseOutcome::Capped, _) => {
-                drops.attempt(kind, "cap");
-                continue;
-            }
-            (ParseOutcome::Read, _) => {}
+        if let Some(reason) = unread(verdict) {
+            drops.attempt(kind, reason);
+            continue;
         }
         if !seen.insert(dedup::normalised(text)) {
             drops.attempt(kind, "duplicate_completion");
             continue;
         }
         let side = match kind {
-            Kind::Group if verdict.passes() => Some(&mut sides.chosen),
-            Kind::Group => Some(&mut sides.rejected),
+            Kind::Group | Kind::Revision if verdict.passes() => Some(&mut sides.chosen),
+            Kind::Group | Kind::Revision => Some(&mut sides.rejected),
             Kind::Trap if has(verdict, TrapStatus::Caught) => Some(&mut sides.rejected),
             Kind::Trap if has(verdict, TrapStatus::Avoided) => Some(&mut sides.chosen),
-            Kind::Trap => None,
+            Kind::Trap | Kind::Sequential | Kind::Bookend => None,
         };
         match side {
             Some(side) => side.push(at),
             None => drops.attempt(kind, "no_trap_reached"),
         }
     }
-    sides
+    turns.into_values().map(|(sides, _)| sides).collect()
+}
+
+/// Why an attempt stands on no side: it was not read to its end.
+pub(crate) fn unread(verdict: &RuleVerdict) -> Option<&'static str> {
+    match (verdict.parse, verdict.failure) {
+        (ParseOutcome::Read, Some(FailureClass::Format)) | (ParseOutcome::Malformed, _) => {
+            Some("format")
+        }
+        (ParseOutcome::Read, Some(FailureClass::Cap)) | (ParseOutcome::Capped, _) => Some("cap"),
+        (ParseOutcome::Read, _) => None,
+    }
 }
 
 fn has(verdict: &RuleVerdict, status: TrapStatus) -> bool {
@@ -73,9 +79,13 @@ pub(crate) enum Edge {
 pub(crate) fn edge(kind: Kind, chosen: &RuleVerdict, rejected: &RuleVerdict) -> Edge {
     let Some(better) = compare(chosen, rejected) else { return Edge::None };
     match kind {
-        Kind::Group if !better || !chosen.passes() || rejected.passes() => Edge::None,
-        Kind::Group if super::in_default(rejected.failure) => Edge::Default(None),
-        Kind::Group => Edge::Mixed,
+        Kind::Sequential | Kind::Bookend if better => Edge::Default(None),
+        Kind::Sequential | Kind::Bookend => Edge::None,
+        Kind::Group | Kind::Revision if !better || !chosen.passes() || rejected.passes() => {
+            Edge::None
+        }
+        Kind::Group | Kind::Revision if super::in_default(rejected.failure) => Edge::Default(None),
+        Kind::Group | Kind::Revision => Edge::Mixed,
         Kind::Trap => {
             let trap = rejected.traps.iter().find(|caught| {
                 caught.status == TrapStatus::Caught

@@ -60,10 +60,9 @@ pub(crate) fn pair_up(
         let Some((chosen, rejected, edge)) = find(row, column) else { continue };
         let (config, trap) = match edge {
             Edge::None => continue,
-            Edge::Mixed => (Config::Mixed, None),
-            Edge::Default(trap) => {
-                (if kind == Kind::Trap { Config::Trap } else { Config::Pairs }, trap)
-            }
+            Edge::Mixed if kind == Kind::Group => (Config::Mixed, None),
+            Edge::Mixed => (config(kind), None),
+            Edge::Default(trap) => (config(kind), trap),
         };
         let difference = length(&chosen.attempt.completion) - length(&rejected.attempt.completion);
         *surplus += difference.signum();
@@ -92,6 +91,16 @@ pub(crate) fn pair_up(
         }
     }
     pairs
+}
+
+/// Where pairs of a kind are published unless they are left out of it.
+pub(crate) fn config(kind: Kind) -> Config {
+    match kind {
+        Kind::Group => Config::Pairs,
+        Kind::Trap => Config::Trap,
+        Kind::Revision => Config::Revision,
+        Kind::Sequential | Kind::Bookend => Config::Sequential,
+    }
 }
 
 /// Length of a completion, bytes.

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! groups ─► candidates ─► matching ─► near-duplicates ─► length and probe ─► configs and splits
-//!           who may stand  most pairs,  dedup.rs          balance.rs          pairs, trap, mixed
-//!           on which side  near lengths                   probe.rs
+//!           who may stand  most pairs,  dedup.rs          balance.rs          pairs, trap, mixed,
+//!           on which side  near lengths                   probe.rs            revision, sequential
+//! sessions ─► turns (revision: as groups) or the chain of turns (session.rs)
 //! ```
 //!
 //! Kinds (both sides were written for the byte-identical prompt, by the same policy):
@@ -12,13 +13,24 @@
 //! - `trap`: the rejected side fell into a trap that the chosen side avoided; the chosen side fell
 //!   into none, and is at least as good on every question and constraint.
 //!
+//! - `revision`: both continue the same conversation, feedback included; sides as of `group`.
+//! - `sequential`, `bookend`: an attempt of a session against the next one of its conversation, the
+//!   first against the last; the later one is at least as good on every part and better on one. Their
+//!   prompt is the task's: the later side knew more than it says (`feedback_conditioned`).
+//!
+//! The first two are made of groups, the others of revision sessions.
+//!
 //! Rejected sides parse. An attempt stands in at most one pair of a kind. Every attempt that stands
-//! in none is counted under one reason, so that for each kind
+//! in none is counted under one reason, so that for each kind but `sequential` and `bookend`, over what
+//! it is made of,
 //! `attempts = 2 × pairs + 2 × pairs dropped + attempts dropped`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lode_proto::id::{Hash, PairId, TaskId};
+use lode_proto::{
+    id::{Hash, PairId, TaskId},
+    session::Session,
+};
 use lode_tasks::types::FailureClass;
 
 use crate::derive::{GradedAttempt, Group};
@@ -28,6 +40,7 @@ mod candidates;
 mod dedup;
 mod matching;
 mod probe;
+mod session;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -47,6 +60,12 @@ pub enum Kind {
     Group,
     /// One fell into a trap that the other avoided.
     Trap,
+    /// One continuation of a conversation passes, the other does not.
+    Revision,
+    /// An attempt and the next one of its conversation.
+    Sequential,
+    /// The first and the last attempt of a conversation.
+    Bookend,
 }
 
 impl Kind {
@@ -56,7 +75,25 @@ impl Kind {
         match self {
             Self::Group => "group",
             Self::Trap => "trap",
+            Self::Revision => "revision",
+            Self::Sequential => "sequential",
+            Self::Bookend => "bookend",
         }
+    }
+
+    /// What it is made of.
+    #[must_use]
+    pub fn session(self) -> Session {
+        match self {
+            Self::Group | Self::Trap => Session::Group,
+            Self::Revision | Self::Sequential | Self::Bookend => Session::Revision,
+        }
+    }
+
+    /// Whether both sides answered the prompt of the pair, byte for byte.
+    #[must_use]
+    pub fn same_input(self) -> bool {
+        !matches!(self, Self::Sequential | Self::Bookend)
     }
 }
 
@@ -69,13 +106,21 @@ pub enum Config {
     Mixed,
     /// The default: pairs of kind `group`.
     Pairs,
+    /// Pairs of kind `revision`.
+    Revision,
+    /// Pairs of kind `sequential` and `bookend`.
+    Sequential,
     /// Pairs of kind `trap`.
     Trap,
 }
 
 impl Config {
     /// Every config, in the order of the files.
-    pub const ALL: [Self; 4] = [Self::Attempts, Self::Mixed, Self::Pairs, Self::Trap];
+    pub const ALL: [Self; 6] =
+        [Self::Attempts, Self::Mixed, Self::Pairs, Self::Revision, Self::Sequential, Self::Trap];
+    /// Those that hold pairs.
+    pub const OF_PAIRS: [Self; 5] =
+        [Self::Pairs, Self::Trap, Self::Mixed, Self::Revision, Self::Sequential];
 
     /// The name of config and folder.
     #[must_use]
@@ -84,6 +129,8 @@ impl Config {
             Self::Attempts => "attempts",
             Self::Mixed => "mixed",
             Self::Pairs => "pairs",
+            Self::Revision => "revision",
+            Self::Sequential => "sequential",
             Self::Trap => "trap",
         }
     }
@@ -178,12 +225,18 @@ pub fn build(groups: &[Group], earlier: &BTreeSet<Hash>) -> PairSet {
     let mut set = PairSet::default();
     let mut drops = Drops(&mut set.dropped);
     let mut pairs = Vec::new();
-    for kind in [Kind::Group, Kind::Trap] {
+    for kind in [Kind::Group, Kind::Trap, Kind::Revision, Kind::Sequential, Kind::Bookend] {
         let mut surplus = 0;
         let mut made = Vec::new();
-        for (at, group) in groups.iter().enumerate() {
-            let sides = candidates::sides(kind, group, &mut drops);
-            made.extend(matching::pair_up(at, group, kind, &sides, &mut surplus, &mut drops));
+        let of_kind = |(_, group): &(usize, &Group)| group.session == kind.session();
+        for (at, group) in groups.iter().enumerate().filter(of_kind) {
+            if !kind.same_input() {
+                made.extend(session::pairs(at, group, kind, &mut drops));
+                continue;
+            }
+            for sides in candidates::sides(kind, group, &mut drops) {
+                made.extend(matching::pair_up(at, group, kind, &sides, &mut surplus, &mut drops));
+            }
         }
         pairs.append(&mut dedup::drop_duplicates(groups, made, kind, earlier, &mut drops));
     }
@@ -191,7 +244,7 @@ pub fn build(groups: &[Group], earlier: &BTreeSet<Hash>) -> PairSet {
     probe::enforce(groups, &mut pairs, &mut drops);
     // What the probe moved out may have tipped the lengths again.
     balance::enforce(groups, &mut pairs, &mut drops);
-    for config in [Config::Pairs, Config::Trap, Config::Mixed] {
+    for config in Config::OF_PAIRS {
         let of: Vec<&Pair> = pairs.iter().filter(|pair| pair.config == config).collect();
         if !of.is_empty() {
             set.length.insert(config.name(), LengthReader::measure(groups, &of));

@@ -31,7 +31,7 @@ pub(crate) fn splits(groups: &[Group], pairs: &[Pair]) -> BTreeMap<TaskId, Split
             (group.task.id, split)
         })
         .collect();
-    for config in [Config::Pairs, Config::Trap, Config::Mixed, Config::Attempts] {
+    for config in Config::OF_PAIRS.into_iter().chain([Config::Attempts]) {
         let mut tasks: Vec<TaskId> = match config {
             Config::Attempts => splits.keys().copied().collect(),
             _ => pairs

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lode_proto::id::{AttemptId, TaskId};
+use lode_proto::{
+    id::{AttemptId, TaskId},
+    session::Session,
+};
 use lode_tasks::types::FailureClass;
 
 use super::{Config, ENFORCED_FROM, Kind, PairSet, Split, build, candidates, dedup};
@@ -13,7 +16,10 @@ use crate::{
 };
 
 fn groups(counters: u64) -> Vec<Group> {
-    let world = World::new(counters);
+    groups_of(&World::new(counters))
+}
+
+fn groups_of(world: &World) -> Vec<Group> {
     let derived = derive::derive(&world.record, &BuiltinEngine, &StoredTasks::new(), 2);
     assert_eq!(derived.findings, Vec::new());
     derived.groups
@@ -59,16 +65,60 @@ fn pairs_are_what_their_kind_says() {
                 assert_eq!(pair.config == Config::Pairs, class != Some(FailureClass::Constraint));
             }
             Kind::Trap => assert!(pair.trap.is_some() && class == Some(FailureClass::Trap)),
+            Kind::Revision | Kind::Sequential | Kind::Bookend => panic!("there is no session"),
         }
     }
     for config in Config::ALL {
         for split in Split::ALL {
             let of = set.of(config).filter(|p| set.split(&groups[p.group].task.id) == split);
-            if split == Split::Train && config != Config::Attempts {
+            let of_groups = [Config::Pairs, Config::Trap, Config::Mixed].contains(&config);
+            if split == Split::Train && of_groups {
                 assert!(of.count() > 0, "{config:?} has no train");
             }
         }
     }
+}
+
+#[test]
+fn pairs_of_sessions_are_what_their_kind_says() {
+    let groups = groups_of(&World::of_sessions(24));
+    let set = build(&groups, &BTreeSet::new());
+    let mut used: BTreeSet<(Kind, AttemptId)> = BTreeSet::new();
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for pair in &set.pairs {
+        let group = &groups[pair.group];
+        let (chosen, rejected) = (&group.attempts[pair.chosen], &group.attempts[pair.rejected]);
+        assert!(used.insert((pair.kind, chosen.id)) && used.insert((pair.kind, rejected.id)));
+        assert_eq!(pair.kind.session(), group.session, "{pair:?}");
+        *kinds.entry(pair.kind.name()).or_default() += 1;
+        let turns = [chosen, rejected].map(|one| group.session.turn_of(one.attempt.index));
+        match pair.kind {
+            Kind::Group | Kind::Trap => assert!(chosen.conversation.is_none()),
+            Kind::Revision => {
+                assert_eq!(pair.config, Config::Revision);
+                assert!(turns[0] == turns[1] && turns[0] > 0);
+                assert!(chosen.verdict.passes() && !rejected.verdict.passes());
+                let seen = chosen.conversation.as_ref().expect("a conversation");
+                assert_eq!(Some(seen), rejected.conversation.as_ref());
+                assert!(seen.starts_with(&group.task.prompt) && seen.contains("Feedback: "));
+            }
+            Kind::Sequential => {
+                assert_eq!((pair.config, turns[0]), (Config::Sequential, turns[1] + 1));
+            }
+            Kind::Bookend => {
+                assert_eq!((pair.config, turns), (Config::Sequential, [2, 0]));
+            }
+        }
+    }
+    // Every kind of session of the fixture stands in the epoch several times.
+    for kind in ["group", "trap", "revision", "sequential", "bookend"] {
+        assert!(kinds.get(kind).is_some_and(|count| *count >= 1), "{kind}: {kinds:?}");
+    }
+    // An attempt that is a rerun of a session's is in no pair of groups.
+    let attempts = |session| -> usize {
+        groups.iter().filter(|one| one.session == session).map(|one| one.attempts.len()).sum()
+    };
+    assert!(attempts(Session::Revision) >= 10 && attempts(Session::Group) >= 40);
 }
 
 #[test]

@@ -32,11 +32,13 @@ use lode_proto::{
     mine::MineRequest,
     policy::{Policy, PolicyCard, Sampling, Tier},
     seed,
+    session::{Feedback, MAX_TURNS, Session, TurnCommit},
     task::{Place, Profile, TaskTemplate},
     verify::{JobVerdict, VerdictCommit, VerdictReveal, VerifyRequest},
 };
 use lode_tasks::{
     family::{GenerateError, Library},
+    revision::{self, Conversation},
     types::{AnswerKey, Task},
 };
 
@@ -194,6 +196,18 @@ fn replace_line(text: &str, start: &str, by: &str) -> String {
     lines.join("\n") + "\n"
 }
 
+/// The revision sessions of the fixture, by counter: one that passes at once, one that passes at its
+/// second attempt, one that does at its third, one that never does.
+pub fn turns(counter: u64) -> &'static [Like] {
+    use Like::*;
+    match counter / 2 % 4 {
+        0 => &[WrongAnswer, PassAfter(2), WrongAnswerAfter(3)],
+        1 => &[WrongArtifact, Trapped, Pass, PassAfter(1), WrongAnswerAfter(4)],
+        2 => &[Pass],
+        _ => &[Garbage, WrongAnswerAfter(1), Cut, WrongAnswer, Pass],
+    }
+}
+
 /// The groups of the fixture: all kinds of attempts, mixed by counter.
 pub fn likes(counter: u64) -> [Like; GROUP as usize] {
     use Like::*;
@@ -214,26 +228,37 @@ impl World {
         static MADE: Mutex<BTreeMap<u64, World>> = Mutex::new(BTreeMap::new());
         let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
         made.entry(counters)
-            .or_insert_with(|| Self::make(counters, Source::builtin(), &[], card()))
+            .or_insert_with(|| Self::make(counters, Source::builtin(), &[], card(), 0))
             .clone()
     }
 
     /// An epoch in which the model passes every nano task and is moved to mini.
     pub fn of_two_profiles() -> Self {
-        Self::make(18, Source::builtin(), &[Profile::Nano, Profile::Mini], card())
+        Self::make(18, Source::builtin(), &[Profile::Nano, Profile::Mini], card(), 0)
     }
 
     /// An epoch whose miners run a policy of this card.
     pub fn of_card(counters: u64, card: PolicyCard) -> Self {
-        Self::make(counters, Source::builtin(), &[], card)
+        Self::make(counters, Source::builtin(), &[], card, 0)
     }
 
     /// An epoch of tasks about somebody's own documents.
     pub fn of_own(counters: u64) -> Self {
-        Self::make(counters, Source::own(), &[], card())
+        Self::make(counters, Source::own(), &[], card(), 0)
     }
 
-    fn make(counters: u64, source: Source, profiles: &[Profile], card: PolicyCard) -> Self {
+    /// An epoch of groups and revision sessions, in turn.
+    pub fn of_sessions(counters: u64) -> Self {
+        Self::make(counters, Source::builtin(), &[], card(), 2)
+    }
+
+    fn make(
+        counters: u64,
+        source: Source,
+        profiles: &[Profile],
+        card: PolicyCard,
+        revision_every: u32,
+    ) -> Self {
         let coordinator = key(1);
         let verifiers: Vec<SecretKey> = (10..13).map(key).collect();
         let miners: Vec<SecretKey> = (20..22).map(key).collect();
@@ -256,6 +281,7 @@ impl World {
             max_completion_tokens: 256,
             lease_ms: 60_000,
             profiles: profiles.to_vec(),
+            revision_every,
         };
         let open = EpochOpen {
             epoch: EPOCH,
@@ -358,16 +384,21 @@ impl World {
             return;
         }
         let easy = !campaign.profiles.is_empty() && profile == Profile::Nano;
-        let likes = if easy { [Like::Pass; GROUP as usize] } else { likes(counter) };
+        let session = campaign.session(place);
+        let likes = match session {
+            Session::Revision => turns(counter).to_vec(),
+            Session::Group if easy => [Like::Pass; GROUP as usize].to_vec(),
+            Session::Group => likes(counter).to_vec(),
+        };
         let texts: Vec<(Vec<u8>, Finish)> =
             likes.into_iter().map(|like| completion(like, &task, &answers)).collect();
-        let uploaded = if counter % 11 == 8 { 3 } else { texts.len() };
-        let group = self.group(counter, &task, &answers, &texts, uploaded);
+        let uploaded = if counter % 11 == 8 { 3.min(texts.len()) } else { texts.len() };
+        let group = self.group(counter, session, &task, &answers, &texts, uploaded);
         let outcome = outcome_of(&group, self.keys.network, uploaded == texts.len());
         self.record.counters.push(CounterRecord { counter, profile, task: Some(id), outcome });
         let miner = group.miner;
         self.record.groups.push(group);
-        if uploaded == texts.len() {
+        if uploaded == texts.len() && session == Session::Group {
             self.graded(counter, profile, miner, &task, &answers, &texts);
         }
     }
@@ -398,6 +429,7 @@ impl World {
     pub fn group(
         &mut self,
         counter: u64,
+        session: Session,
         task: &Task,
         answers: &AnswerKey,
         texts: &[(Vec<u8>, Finish)],
@@ -424,6 +456,12 @@ impl World {
         let commit = GroupCommit { lease, policy, attempts: ids.clone() };
         let commit_hash = commit.hash().unwrap();
         let job = seed::job_id(&lease, &commit_hash);
+        let (turns, feedback) = match session {
+            Session::Group => (Vec::new(), Vec::new()),
+            Session::Revision => self.turns(&miner, task, answers, &attempts),
+        };
+        let first = session.turn(0, ids.len() as u32);
+        let commit = GroupCommit { attempts: ids[..first.len()].to_vec(), ..commit };
         let commit = self.keys.seal(&miner, &MineRequest::Commit(commit));
         let mut records = Vec::new();
         for attempt in attempts.iter().take(uploaded) {
@@ -453,10 +491,46 @@ impl World {
             miner: public,
             policy,
             commit,
+            turns,
+            feedback,
             attempts: records,
             own,
             verdicts,
         }
+    }
+
+    /// The commitments of a session's later turns, and what was said of the turns.
+    fn turns(
+        &mut self,
+        miner: &SecretKey,
+        task: &Task,
+        answers: &AnswerKey,
+        attempts: &[Attempt],
+    ) -> (Vec<Envelope>, Vec<Envelope>) {
+        let (mut turns, mut feedback) = (Vec::new(), Vec::new());
+        let mut talk = Conversation::new(task);
+        let coordinator = self.keys.coordinator.clone();
+        for turn in 0.. {
+            let range = Session::Revision.turn(turn, 0);
+            let Some(made) = attempts.get(range.start as usize..range.end as usize) else { break };
+            let Some(first) = made.first() else { break };
+            let (lease, policy) = (first.lease, first.policy);
+            if turn > 0 {
+                let attempts = made.iter().map(|one| one.id().unwrap()).collect();
+                let commit = TurnCommit { lease, policy, turn, prompt: talk.hash(), attempts };
+                turns.push(self.keys.seal(miner, &MineRequest::CommitTurn(commit)));
+            }
+            let verdict = lode_tasks::grade::grade(task, answers, &first.completion, first.finish);
+            let counts = revision::counts(task, &verdict);
+            talk.push(&first.completion, &counts);
+            if turn + 1 == MAX_TURNS {
+                break;
+            }
+            let next = (!verdict.passes()).then(|| talk.hash());
+            let said = Feedback { lease, turn, attempt: first.id().unwrap(), counts, next };
+            feedback.push(self.keys.seal(&coordinator, &said));
+        }
+        (turns, feedback)
     }
 
     /// Commitments and reveals of a verdict by the two verifiers that are drawn.
@@ -555,8 +629,12 @@ impl World {
 /// The outcome that a group's record gives.
 pub fn outcome_of(group: &GroupRecord, network: NetworkId, graded: bool) -> Outcome {
     let MineRequest::Commit(commit) = group.commit.open(network).unwrap() else { panic!() };
-    let attempts: Vec<AttemptId> =
-        commit.attempts.iter().take(group.attempts.len()).copied().collect();
+    let mut attempts = commit.attempts;
+    for turn in &group.turns {
+        let MineRequest::CommitTurn(turn) = turn.open(network).unwrap() else { panic!() };
+        attempts.extend(turn.attempts);
+    }
+    attempts.truncate(group.attempts.len());
     let (lease, lease_number) = (commit.lease, group.lease_number);
     if graded {
         Outcome::Graded { lease, lease_number, attempts }

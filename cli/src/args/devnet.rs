@@ -43,6 +43,10 @@ pub(crate) struct Devnet {
     /// Attempts in a group.
     #[arg(long, default_value_t = 8)]
     pub(crate) group_size: u32,
+    /// Every so many tasks one is a revision session, in which a miner may try again after feedback;
+    /// 0: none is.
+    #[arg(long, default_value_t = 8)]
+    pub(crate) revision_every: u32,
     /// Fixes the epoch's secret and the keys, for a run that can be repeated: never for a real
     /// network.
     #[arg(long)]

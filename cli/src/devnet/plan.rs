@@ -123,6 +123,7 @@ pub(crate) fn coordinator(args: &Devnet, layout: &Layout) -> anyhow::Result<toml
                 ("domain", args.domain.clone().into()),
                 ("profile", args.profile.clone().into()),
                 ("group_size", integer(args.group_size.into())),
+                ("revision_every", integer(args.revision_every.into())),
                 ("max_completion_tokens", max_completion_tokens(&args.profile).into()),
             ])
             .into(),

@@ -1,7 +1,7 @@
 //! What is due: a task moves on by itself, or its time has run out.
 
 use lode_bundle::record::FaultKind;
-use lode_proto::{epoch::Outcome, id::PolicyId, key::PublicKey, limits, seed};
+use lode_proto::{epoch::Outcome, id::PolicyId, key::PublicKey, limits, seed, session::Session};
 
 use super::{
     context::Now,
@@ -9,7 +9,8 @@ use super::{
     input::Effect,
     state::{Epoch, Stage},
     step::{Core, CoreError, Due, Todo},
-    task::{Group, LeaseInfo, Phase, Slot},
+    task::{Group, LeaseInfo, Next, Phase, Slot},
+    turn::turn_over,
 };
 
 impl Core {
@@ -40,9 +41,14 @@ impl Core {
         match &slot.phase {
             Phase::Waiting => Ok(self.wait(counter)),
             Phase::Leased(lease) => Ok(lease_over(epoch, counter, lease, now).into()),
-            Phase::Committed(group) if group.complete() => {
-                Ok(Todo::event(self.seal_group(epoch, counter, group, now)))
-            }
+            Phase::Committed(group) if group.complete() => match group.next() {
+                Next::Seal => Ok(Todo::event(self.seal_group(epoch, counter, group, now))),
+                Next::Feedback | Next::Turn if now.ms >= group.lease.deadline_ms => {
+                    Ok(Todo::event(turn_over(counter, group)))
+                }
+                Next::Feedback => Ok(self.grade_turn(counter)),
+                Next::Turn => Ok(Todo::default()),
+            },
             Phase::Committed(group) => Ok(uploads_over(counter, group, now).into()),
             Phase::Grading(grading) => {
                 let events = self.advance_grading(epoch, slot, counter, grading, now)?;
@@ -124,6 +130,7 @@ impl Core {
             miner: lease.miner,
             card: Box::new(card.clone()),
             spec,
+            session: if group.turns.is_some() { Session::Revision } else { Session::Group },
             attempts: group.attempts.iter().copied().zip(receipts).collect(),
         };
         self.volatile.grading.insert(counter);
@@ -166,7 +173,7 @@ fn uploads_over(counter: u64, group: &Group, now: Now) -> Vec<Event> {
         accused: group.lease.miner,
         kind: FaultKind::UploadWithheld,
         lease: Some(group.lease.id),
-        evidence: vec![group.commit.clone()],
+        evidence: vec![group.newest_commit().clone()],
         note: reason.clone(),
     };
     let outcome = Outcome::Incomplete {

@@ -13,7 +13,7 @@ use lode_proto::{
 };
 
 use super::{
-    apply_task,
+    apply_task, apply_turn,
     event::{Event, Record},
     state::{
         BundleState, ClosedEpoch, Epoch, MOVES_KEPT, Miner, Nonce, Stage, State, VerifierInfo,
@@ -76,6 +76,9 @@ pub(super) fn apply(state: &mut State, record: &Record) -> Result<Vec<Due>, Core
         | Event::LeaseEnded { .. }
         | Event::GroupCommitted { .. }
         | Event::AttemptAccepted { .. } => apply_task::mining(state, record),
+        Event::TurnGraded { .. } | Event::TurnCommitted { .. } | Event::SessionEnded { .. } => {
+            apply_turn::apply(state, &record.event)
+        }
         Event::GroupSealed { .. }
         | Event::OwnGraded { .. }
         | Event::VerifierDrawn { .. }
@@ -192,6 +195,7 @@ fn stage(state: &mut State, record: &Record) -> Result<Vec<Due>, CoreError> {
                 out: 0,
                 unsettled: 0,
                 graded: 0,
+                attempts: 0,
                 passed: 0,
                 pairs: 0,
                 paired_tasks: 0,
@@ -241,8 +245,14 @@ fn stage(state: &mut State, record: &Record) -> Result<Vec<Due>, CoreError> {
             let epoch = epoch(state)?;
             epoch.stage = Stage::Draining { reason: reason.clone() };
             for (counter, slot) in (0..).zip(&mut epoch.slots) {
-                if let Phase::Leased(lease) = &mut slot.phase {
-                    lease.deadline_ms = lease.deadline_ms.min(*deadline_ms);
+                match &mut slot.phase {
+                    Phase::Leased(lease) => {
+                        lease.deadline_ms = lease.deadline_ms.min(*deadline_ms);
+                    }
+                    Phase::Committed(group) if group.awaits_turn() => {
+                        group.lease.deadline_ms = group.lease.deadline_ms.min(*deadline_ms);
+                    }
+                    _ => {}
                 }
                 if !matches!(slot.phase, Phase::Settled(..)) {
                     due.push(Due::Task(counter));

@@ -2,7 +2,7 @@
 
 use lode_proto::{
     adapt::Graded, attempt::Receipt, epoch::Outcome, id::LeaseId, key::PublicKey,
-    ledger::LedgerEntry, mine::MineRequest, seed,
+    ledger::LedgerEntry, limits, mine::MineRequest, seed, session::Session,
 };
 
 use super::{
@@ -10,10 +10,12 @@ use super::{
     event::{EndOfLease, Event, Record},
     state::{Epoch, State},
     step::{CoreError, Due},
-    task::{Assignment, AssignmentState, Grading, Group, LeaseInfo, LeaseRef, Phase, Slot},
+    task::{
+        Assignment, AssignmentState, Grading, Group, LeaseInfo, LeaseRef, Next, Phase, Slot, Turns,
+    },
 };
 
-fn slot(epoch: &mut Epoch, counter: u64) -> Result<&mut Slot, CoreError> {
+pub(super) fn slot(epoch: &mut Epoch, counter: u64) -> Result<&mut Slot, CoreError> {
     usize::try_from(counter)
         .ok()
         .and_then(|place| epoch.slots.get_mut(place))
@@ -141,7 +143,10 @@ pub(super) fn mining(state: &mut State, record: &Record) -> Result<Vec<Due>, Cor
                 return Err(broken("a commitment by another request than Commit"));
             };
             heard(state, request.sender, request.sequence);
-            let slot = slot(epoch(state)?, *counter)?;
+            let epoch = epoch(state)?;
+            let place = slot(epoch, *counter)?.place;
+            let turns = (epoch.campaign.session(place) == Session::Revision).then(Turns::default);
+            let slot = slot(epoch, *counter)?;
             let Phase::Leased(mut lease) = std::mem::replace(&mut slot.phase, Phase::Waiting)
             else {
                 return Err(broken("a commitment on a lease that was not running"));
@@ -153,6 +158,7 @@ pub(super) fn mining(state: &mut State, record: &Record) -> Result<Vec<Due>, Cor
                 commit_hash: commit.hash()?,
                 receipts: vec![None; commit.attempts.len()],
                 attempts: commit.attempts,
+                turns,
             }));
             Ok(vec![Due::Task(*counter)])
         }
@@ -172,6 +178,10 @@ pub(super) fn mining(state: &mut State, record: &Record) -> Result<Vec<Due>, Cor
                 .receipts
                 .get_mut(*index as usize)
                 .ok_or(broken("an attempt beyond its group"))? = Some(receipt.clone());
+            if group.complete() && group.next() == Next::Feedback {
+                let graded_by = record.at_ms.saturating_add(limits::OWN_GRADE_MS);
+                group.lease.deadline_ms = group.lease.deadline_ms.max(graded_by);
+            }
             Ok(vec![Due::Task(*counter)])
         }
         _ => Ok(Vec::new()),
@@ -316,7 +326,8 @@ pub(super) fn settled(
     let epoch = state.epoch.as_mut().ok_or(broken("an outcome, but no epoch was opened"))?;
     let number = epoch.number;
     let slot = slot(epoch, counter)?;
-    let (task, profile) = (slot.task, slot.place.profile);
+    let (task, place) = (slot.task, slot.place);
+    let profile = place.profile;
     let wrote = slot.group().and_then(|group| {
         Some((group.lease.policy, state.miners.get(&group.lease.miner)?.account))
     });
@@ -346,7 +357,10 @@ pub(super) fn settled(
         epoch.passed += u64::from(own.passed);
         epoch.pairs += u64::from(own.pairs);
         epoch.paired_tasks += u64::from(own.pairs > 0);
-        if let Some((policy, account)) = wrote {
+        epoch.attempts += own.verdicts.len() as u64;
+        // Later attempts of a session know what is said of those before: they tell little of the policy.
+        let alike = epoch.campaign.session(place) == Session::Group;
+        if let Some((policy, account)) = wrote.filter(|_| alike) {
             let attempts = u32::try_from(own.verdicts.len()).unwrap_or(u32::MAX);
             let passed = own.passed;
             epoch.schedule.observe(&Graded { policy, account, profile, passed, attempts });

@@ -8,12 +8,14 @@ use lode_proto::{
     id::AttemptId,
     key::PublicKey,
     limits,
-    mine::MineReply,
+    mine::{MineReply, MineRequest},
     policy::Tier,
     refusal::Refusal,
+    session::Session,
 };
 
 use super::{
+    apply::read,
     context::Now,
     event::{Event, blob_key},
     input::Reply,
@@ -49,7 +51,8 @@ impl Core {
             })
         };
         if let Some(group) = slot.group() {
-            let same = group.commit_hash == commit.hash()?;
+            let first = read::<MineRequest>(&group.commit)?;
+            let same = matches!(first, MineRequest::Commit(first) if first == *commit);
             return Ok(if same {
                 Ok(Handled::reply(committed(group.lease.deadline_ms)))
             } else {
@@ -59,7 +62,9 @@ impl Core {
         let Phase::Leased(lease) = &slot.phase else {
             return Ok(Err(Refusal::NoSuchLease(commit.lease)));
         };
-        let want = self.state.epoch.as_ref().map_or(0, |epoch| epoch.campaign.group_size);
+        let campaign = self.state.epoch.as_ref().map(|epoch| &epoch.campaign);
+        let first = campaign.map(|one| one.session(slot.place).turn(0, one.group_size));
+        let want = first.map_or(0, |attempts| attempts.end);
         if commit.attempts.len() != want as usize {
             let got = u32::try_from(commit.attempts.len()).unwrap_or(u32::MAX);
             return Ok(Err(Refusal::WrongGroupSize { got, want }));
@@ -131,7 +136,8 @@ impl Core {
         if attempt.policy != lease.policy {
             return Err(Refusal::UnknownPolicy);
         }
-        let limit = attempt_bytes(epoch.campaign.group_size);
+        let most = epoch.campaign.group_size.max(Session::Revision.attempts(0));
+        let limit = attempt_bytes(most);
         over("the completion's length in bytes", attempt.completion.len() as u64, limit as u64)?;
         let tokens = epoch.campaign.max_completion_tokens;
         over("the number of tokens", u64::from(attempt.completion_tokens), u64::from(tokens))?;

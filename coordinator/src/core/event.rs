@@ -131,6 +131,33 @@ pub enum Event {
         /// End of the time to upload.
         deadline_ms: u64,
     },
+    /// The coordinator graded a turn of a revision session.
+    TurnGraded {
+        /// Of this task.
+        counter: u64,
+        /// The signed `Feedback`.
+        feedback: Envelope,
+        /// End of the time for the next turn.
+        deadline_ms: u64,
+    },
+    /// A miner committed to the next turn: its `MineRequest::CommitTurn`.
+    TurnCommitted {
+        /// Of this task.
+        counter: u64,
+        /// As signed.
+        request: Envelope,
+        /// End of the time to upload.
+        deadline_ms: u64,
+    },
+    /// A revision session ends before its turns are used up; what is there is sealed.
+    SessionEnded {
+        /// Of this task.
+        counter: u64,
+        /// Why, for people.
+        reason: String,
+        /// Sequence of the request, where it was one.
+        sequence: Option<u64>,
+    },
     /// An attempt was accepted; its envelope is the blob with the attempt's id.
     AttemptAccepted {
         /// Of this task.
@@ -142,7 +169,7 @@ pub enum Event {
         /// The signed receipt.
         receipt: Envelope,
     },
-    /// The group is complete: the task is sealed. Nothing more is accepted for it.
+    /// The group or session is complete: the task is sealed. Nothing more is accepted for it.
     GroupSealed {
         /// The task.
         counter: u64,
@@ -320,6 +347,9 @@ impl Event {
             Self::LeaseIssued { .. } => "lease_issued",
             Self::LeaseEnded { .. } => "lease_ended",
             Self::GroupCommitted { .. } => "group_committed",
+            Self::TurnGraded { .. } => "turn_graded",
+            Self::TurnCommitted { .. } => "turn_committed",
+            Self::SessionEnded { .. } => "session_ended",
             Self::AttemptAccepted { .. } => "attempt_accepted",
             Self::GroupSealed { .. } => "group_sealed",
             Self::OwnGraded { .. } => "own_graded",

@@ -9,6 +9,7 @@ use lode_proto::{
     mine::{MineReply, MineRequest},
     policy::PolicyCard,
     refusal::Refusal,
+    session::{Counts, Session},
     task::{Place, Profile, TaskSpec},
     verify::{VerifyReply, VerifyRequest},
 };
@@ -109,6 +110,17 @@ pub struct OwnGrade {
     pub passed: u32,
     /// Pairs that the builder makes of the group.
     pub pairs: u32,
+}
+
+/// The coordinator's grade of a turn of a revision session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TurnGrade {
+    /// What is right of the attempt from which the conversation goes on.
+    pub counts: Counts,
+    /// Whether it passes.
+    pub passes: bool,
+    /// Plain BLAKE3 of the conversation with it and the feedback on it.
+    pub next: Hash,
 }
 
 /// A bundle on disk.
@@ -216,6 +228,15 @@ pub enum Input {
         /// What was found, or why nothing was.
         grade: Result<OwnGrade, String>,
     },
+    /// The answer to [`Effect::GradeTurn`].
+    TurnGraded {
+        /// The lease of the session.
+        lease: LeaseId,
+        /// The turn, from 0.
+        turn: u32,
+        /// What was found, or why nothing was.
+        grade: Result<TurnGrade, String>,
+    },
     /// The answer to [`Effect::BuildBundle`].
     BundleBuilt {
         /// The epoch.
@@ -244,7 +265,7 @@ pub enum Effect {
         /// What it is made from.
         spec: TaskSpec,
     },
-    /// Grade a sealed group.
+    /// Grade a sealed group or session.
     Grade {
         /// The lease of the group.
         lease: LeaseId,
@@ -254,8 +275,22 @@ pub enum Effect {
         card: Box<PolicyCard>,
         /// What the task is made from.
         spec: TaskSpec,
+        /// How its attempts were asked for.
+        session: Session,
         /// The attempts in order, each with its signed receipt; their envelopes are blobs.
         attempts: Vec<(AttemptId, Envelope)>,
+    },
+    /// Grade a turn of a revision session.
+    GradeTurn {
+        /// The lease of the session.
+        lease: LeaseId,
+        /// The turn, from 0.
+        turn: u32,
+        /// What the task is made from.
+        spec: TaskSpec,
+        /// The attempt of each turn so far from which the conversation goes on; their envelopes are
+        /// blobs.
+        attempts: Vec<AttemptId>,
     },
     /// Build the bundle of a closed epoch from its records.
     BuildBundle {

@@ -21,7 +21,7 @@ use super::{
     input::{Generated, Reply, Verified},
     state::{Epoch, Miner, Stage},
     step::{Core, CoreError, Handled},
-    task::{Phase, Slot},
+    task::{Group, Phase, Slot},
 };
 
 /// Waiting tasks looked at for one request, so that a long list of them costs no more.
@@ -94,6 +94,8 @@ impl Core {
             }
             MineRequest::Heartbeat { leases } => self.heartbeat(sender, &leases, now),
             MineRequest::Commit(commit) => self.commit(sender, envelope, &commit, now)?,
+            MineRequest::CommitTurn(commit) => self.commit_turn(sender, envelope, &commit, now)?,
+            MineRequest::Feedback { lease, turn } => self.feedback(sender, lease, turn),
             MineRequest::Submit(attempt) => self.submit(miner, envelope, &attempt, now)?,
             MineRequest::HandBack { lease, reason } => check_text("the reason", &reason)
                 .and_then(|()| self.hand_back(sender, lease, envelope.sequence)),
@@ -231,9 +233,12 @@ impl Core {
             return Err(Refusal::TooManyLeases { held, limit });
         }
         let profile = epoch.schedule.profile(&policy);
-        let Some((skipped, counter, task_id, task)) = self.pick(epoch, miner, profile) else {
+        let Some(Picked { skipped, counter, place, id: task_id, task }) =
+            self.pick(epoch, miner, profile)
+        else {
             return self.no_work(NoWork::AllLeased);
         };
+        let session = epoch.campaign.session(place);
         let number = epoch.slot(counter).map_or(0, |slot| slot.leases);
         let deadline_ms = now.ms.saturating_add(epoch.campaign.lease_ms);
         let lease = Lease {
@@ -241,7 +246,8 @@ impl Core {
             epoch: epoch.number,
             task_id,
             task,
-            attempt_seeds: (0..epoch.campaign.group_size)
+            session,
+            attempt_seeds: (0..session.attempts(epoch.campaign.group_size))
                 .map(|i| seed::attempt_seed(epoch.secret.as_bytes(), beacon, counter, number, i))
                 .collect(),
             max_completion_tokens: epoch.campaign.max_completion_tokens,
@@ -263,12 +269,7 @@ impl Core {
 
     /// The task of a profile to give out: the first waiting one that this account has not had, else
     /// the next of the profile's sequence. Also says how many exhausted ones come before it.
-    fn pick(
-        &self,
-        epoch: &Epoch,
-        miner: &Miner,
-        profile: Profile,
-    ) -> Option<(usize, u64, TaskId, Vec<u8>)> {
+    fn pick(&self, epoch: &Epoch, miner: &Miner, profile: Profile) -> Option<Picked> {
         let ready = |place: &Place| match self.volatile.generated.get(place) {
             Some(Generated::Task { id, bytes }) => Some((*id, bytes.to_vec())),
             _ => None,
@@ -279,18 +280,21 @@ impl Core {
                 slot.leases < limits::MAX_LEASES_PER_TASK && !slot.tried.contains(&miner.account)
             };
             if let Some(slot) = epoch.slot(*counter).filter(|slot| fresh(slot))
-                && let Some((id, bytes)) = ready(&slot.place)
+                && let Some((id, task)) = ready(&slot.place)
             {
-                return Some((0, *counter, id, bytes));
+                let (counter, place) = (*counter, slot.place);
+                return Some(Picked { skipped: 0, counter, place, id, task });
             }
         }
         let mut skipped = 0;
         let first = epoch.next_place(profile).index;
         for (counter, index) in (epoch.next_counter()..epoch.target.max_tasks).zip(first..) {
-            match self.volatile.generated.get(&Place { profile, index }) {
+            let place = Place { profile, index };
+            match self.volatile.generated.get(&place) {
                 Some(Generated::Exhausted) => skipped += 1,
                 Some(Generated::Task { id, bytes }) => {
-                    return Some((skipped, counter, *id, bytes.to_vec()));
+                    let (id, task) = (*id, bytes.to_vec());
+                    return Some(Picked { skipped, counter, place, id, task });
                 }
                 None => return None,
             }
@@ -365,6 +369,14 @@ impl Core {
                 None => Err(Refusal::NoSuchLease(lease)),
             };
         };
+        if slot.group().is_some_and(Group::awaits_turn) {
+            let event = Event::SessionEnded {
+                counter,
+                reason: "the miner gave the lease back".into(),
+                sequence: Some(sequence),
+            };
+            return Ok(Handled::event(event, reply));
+        }
         if !matches!(slot.phase, Phase::Leased(_)) {
             return Err(Refusal::NotExpected(
                 "the group is committed, which is final; upload its attempts".into(),
@@ -374,6 +386,17 @@ impl Core {
         let event = Event::LeaseEnded { counter, how, sequence: Some(sequence) };
         Ok(Handled::event(event, reply))
     }
+}
+
+/// The task that a lease will be for.
+struct Picked {
+    /// Exhausted ones that come before it.
+    skipped: usize,
+    counter: u64,
+    place: Place,
+    id: TaskId,
+    /// The public task, canonical bytes.
+    task: Vec<u8>,
 }
 
 fn refused(refusal: Refusal) -> Handled {

@@ -31,6 +31,7 @@
 mod advance;
 mod apply;
 mod apply_task;
+mod apply_turn;
 mod attempt;
 mod context;
 mod epoch;
@@ -42,13 +43,14 @@ mod state;
 mod status;
 mod step;
 mod task;
+mod turn;
 mod verify;
 
 pub use context::{Context, EpochPlan, Now, Target, Timing};
 pub use event::{EndOfLease, Event, Record, blob_key};
 pub use input::{
     BuiltBundle, Command, CommandError, Decision, Effect, Generated, Input, OwnGrade, Reply,
-    Verified, open_mine, open_verify,
+    TurnGrade, Verified, open_mine, open_verify,
 };
 pub use state::{BundleState, ClosedEpoch, Epoch, Miner, Nonce, Stage, State, VerifierInfo};
 pub use status::{LevelStatus, StageStatus, Status, VerifierStatus};

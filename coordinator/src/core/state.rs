@@ -229,6 +229,8 @@ pub struct Epoch {
     pub unsettled: u64,
     /// Tasks graded with a quorum.
     pub graded: u64,
+    /// Attempts in them.
+    pub attempts: u64,
     /// Attempts in them that pass.
     pub passed: u64,
     /// Pairs in them.

@@ -152,7 +152,7 @@ impl Status {
             graded,
             dropped: settled - graded,
             passed: epoch.map_or(0, |epoch| epoch.passed),
-            attempts: epoch.map_or(0, |epoch| epoch.graded * u64::from(epoch.campaign.group_size)),
+            attempts: epoch.map_or(0, |epoch| epoch.attempts),
             pairs: epoch.map_or(0, |epoch| epoch.pairs),
             paired_tasks: epoch.map_or(0, |epoch| epoch.paired_tasks),
             levels: epoch

@@ -218,6 +218,9 @@ impl Core {
                 Handled::none()
             }
             Input::Graded { lease, grade } => self.graded(lease, grade)?,
+            Input::TurnGraded { lease, turn, grade } => {
+                self.turn_graded(lease, turn, grade, now)?
+            }
             Input::BundleBuilt { epoch, bundle } => self.bundle_built(epoch, bundle, now)?,
             Input::SignaturesWritten { epoch, result } => self.signatures_written(epoch, result),
         };

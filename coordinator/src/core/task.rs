@@ -7,6 +7,7 @@ use lode_proto::{
     epoch::Outcome,
     id::{AttemptId, Hash, JobId, LeaseId, PolicyId, TaskId},
     key::PublicKey,
+    session::MAX_TURNS,
     task::Place,
 };
 use serde::{Deserialize, Serialize};
@@ -30,22 +31,79 @@ pub struct LeaseInfo {
     pub deadline_ms: u64,
 }
 
-/// A committed group.
+/// What a revision session has beyond a group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turns {
+    /// The signed commitments of the turns from 1 on.
+    pub commits: Vec<Envelope>,
+    /// The signed feedback on the turns from 0 on.
+    pub feedback: Vec<Envelope>,
+    /// The conversation that the next turn is to answer, where one is waited for.
+    pub next: Option<Hash>,
+    /// Whether there will be no further turn.
+    pub over: bool,
+}
+
+/// A committed group, or a revision session as far as it has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
     /// The lease; its deadline is now that of the uploads.
     pub lease: LeaseInfo,
     /// The signed commitment.
     pub commit: Envelope,
-    /// `GroupCommit::hash`.
+    /// `GroupCommit::hash`; of a revision session, that of all its attempts so far.
     pub commit_hash: Hash,
     /// What was committed, in order.
     pub attempts: Vec<AttemptId>,
     /// The signed receipt of each attempt that was uploaded.
     pub receipts: Vec<Option<Envelope>>,
+    /// `None`: a group.
+    pub turns: Option<Turns>,
+}
+
+/// What a group waits for whose attempts are all there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: it can be sealed.
+    Seal,
+    /// Feedback on the newest turn.
+    Feedback,
+    /// The miner's next turn.
+    Turn,
 }
 
 impl Group {
+    /// The newest turn.
+    #[must_use]
+    pub fn turn(&self) -> u32 {
+        let later = self.turns.as_ref().map_or(0, |turns| turns.commits.len());
+        u32::try_from(later).unwrap_or(u32::MAX)
+    }
+
+    /// What comes once its attempts are all there.
+    #[must_use]
+    pub fn next(&self) -> Next {
+        match &self.turns {
+            Some(turns) if !turns.over && self.turn() + 1 < MAX_TURNS => match turns.next {
+                Some(_) => Next::Turn,
+                None => Next::Feedback,
+            },
+            _ => Next::Seal,
+        }
+    }
+
+    /// The commitment of the newest turn.
+    #[must_use]
+    pub fn newest_commit(&self) -> &Envelope {
+        self.turns.as_ref().and_then(|turns| turns.commits.last()).unwrap_or(&self.commit)
+    }
+
+    /// Whether the miner may hand in another turn now.
+    #[must_use]
+    pub fn awaits_turn(&self) -> bool {
+        self.complete() && self.next() == Next::Turn
+    }
+
     /// Whether all of it was uploaded.
     #[must_use]
     pub fn complete(&self) -> bool {

@@ -125,6 +125,10 @@ pub struct CampaignConfig {
     /// Attempts in a group.
     #[serde(default = "default_group_size")]
     pub group_size: u32,
+    /// Every so many tasks of a profile one is a revision session: one attempt at a time, with feedback
+    /// between them; 0: none is.
+    #[serde(default)]
+    pub revision_every: u32,
     /// Most generated tokens of an attempt.
     pub max_completion_tokens: u32,
     /// A lease's time, milliseconds.
@@ -242,6 +246,7 @@ impl CoordinatorConfig {
                 max_completion_tokens: campaign.max_completion_tokens,
                 lease_ms: campaign.lease_ms,
                 profiles: campaign.profiles.clone(),
+                revision_every: campaign.revision_every,
             },
             target: self.target,
         };

@@ -17,13 +17,17 @@ use lode_proto::{
     id::{AttemptId, LeaseId, NetworkId},
     key::PublicKey,
     policy::PolicyCard,
+    session::Session,
     task::{Place, TaskSpec},
 };
-use lode_tasks::family::{GenerateError, Library};
+use lode_tasks::{
+    family::{GenerateError, Library},
+    revision::{self, Conversation},
+};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{RunError, bundles::Bundles, machine::Job, release};
-use crate::core::{Effect, Generated, Input, OwnGrade};
+use crate::core::{Effect, Generated, Input, OwnGrade, TurnGrade};
 
 /// The task engine as the daemon passes it around.
 pub type SharedEngine = Arc<dyn Engine + Send + Sync>;
@@ -52,14 +56,14 @@ pub(super) fn generate(
     }
 }
 
-/// A sealed group as it is graded.
+/// A sealed group or session that is to be graded.
 #[derive(Debug)]
-pub(super) struct SealedGroup {
+pub(super) struct Sealed {
     pub(super) lease: LeaseId,
     pub(super) miner: PublicKey,
     pub(super) card: PolicyCard,
     pub(super) spec: TaskSpec,
-    pub(super) attempts: Vec<(Attempt, Receipt)>,
+    pub(super) session: Session,
 }
 
 /// Grades a group, and counts the pairs that the builder would make of it.
@@ -69,20 +73,29 @@ pub(super) struct SealedGroup {
 pub(super) fn grade(
     engine: &dyn Engine,
     library: &Library,
-    group: SealedGroup,
+    group: Sealed,
+    attempts: Vec<(Attempt, Receipt)>,
 ) -> Result<OwnGrade, String> {
     let family = engine
         .family(&group.spec.family)
         .ok_or_else(|| format!("this build has no task family {:?}", group.spec.family))?;
     let (task, key) = family.generate(&group.spec, library).map_err(|error| error.to_string())?;
     let mut graded = Vec::new();
-    for (attempt, receipt) in group.attempts {
+    for (attempt, receipt) in attempts {
         let verdict = family.grade(&task, &key, &attempt.completion, attempt.finish).rules;
         let verdict_hash = verdict.hash().map_err(|error| error.to_string())?;
         let id = attempt.id().map_err(|error| error.to_string())?;
         // The builder looks at texts and verdicts only; seeds are for the rows of the bundle.
         let seed = [0; 32];
-        graded.push(GradedAttempt { id, attempt, receipt, seed, verdict, verdict_hash });
+        graded.push(GradedAttempt {
+            id,
+            attempt,
+            receipt,
+            seed,
+            verdict,
+            verdict_hash,
+            conversation: None,
+        });
     }
     let verdicts = graded.iter().map(|attempt| attempt.verdict_hash).collect();
     let passed = graded.iter().filter(|attempt| attempt.verdict.passes()).count();
@@ -93,6 +106,7 @@ pub(super) fn grade(
     let group = derive::Group {
         counter: 0,
         lease_number: 0,
+        session: group.session,
         lease: group.lease,
         miner: group.miner,
         policy,
@@ -105,6 +119,33 @@ pub(super) fn grade(
     let pairs = set.pairs.iter().filter(|pair| pair.config == Config::Pairs).count();
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     Ok(OwnGrade { verdicts, passed: count(passed), pairs: count(pairs) })
+}
+
+/// Grades the newest turn of a revision session: `attempts` are those from which the conversation
+/// goes on, one for each turn.
+///
+/// # Errors
+/// Why nothing was graded, for people.
+pub(super) fn grade_turn(
+    engine: &dyn Engine,
+    library: &Library,
+    spec: &TaskSpec,
+    attempts: &[Attempt],
+) -> Result<TurnGrade, String> {
+    let family = engine
+        .family(&spec.family)
+        .ok_or_else(|| format!("this build has no task family {:?}", spec.family))?;
+    let (task, key) = family.generate(spec, library).map_err(|error| error.to_string())?;
+    let mut conversation = Conversation::new(&task);
+    let mut newest = None;
+    for attempt in attempts {
+        let verdict = family.grade(&task, &key, &attempt.completion, attempt.finish).rules;
+        let counts = revision::counts(&task, &verdict);
+        conversation.push(&attempt.completion, &counts);
+        newest = Some((counts, verdict.passes()));
+    }
+    let (counts, passes) = newest.ok_or("the turn has no attempt")?;
+    Ok(TurnGrade { counts, passes, next: conversation.hash() })
 }
 
 /// Does effects on blocking threads, a bounded number at a time, and tells the machine.
@@ -132,9 +173,14 @@ impl Effects {
         tokio::spawn(async move {
             let job = match effect {
                 Effect::Generate { epoch, place, spec } => this.generate(epoch, place, spec).await,
-                Effect::Grade { lease, miner, card, spec, attempts } => {
-                    let grade = this.grade(lease, miner, *card, spec, attempts).await;
+                Effect::Grade { lease, miner, card, spec, session, attempts } => {
+                    let sealed = Sealed { lease, miner, card: *card, spec, session };
+                    let grade = this.grade(sealed, attempts).await;
                     Job::Done(Box::new(Input::Graded { lease, grade }))
+                }
+                Effect::GradeTurn { lease, turn, spec, attempts } => {
+                    let grade = this.grade_turn(spec, attempts).await;
+                    Job::Done(Box::new(Input::TurnGraded { lease, turn, grade }))
                 }
                 Effect::BuildBundle { epoch } => {
                     let bundle = this.bundles.build(epoch, &this.writer).await;
@@ -170,10 +216,7 @@ impl Effects {
 
     async fn grade(
         &self,
-        lease: LeaseId,
-        miner: PublicKey,
-        card: PolicyCard,
-        spec: TaskSpec,
+        group: Sealed,
         attempts: Vec<(AttemptId, Envelope)>,
     ) -> Result<OwnGrade, String> {
         let ids = attempts.iter().map(|(id, _)| *id).collect();
@@ -184,7 +227,16 @@ impl Effects {
         let receipts = receipts.collect::<Result<Vec<_>, _>>()?;
         let attempts = bodies.into_iter().zip(receipts).collect();
         let (engine, library) = (Arc::clone(&self.engine), Arc::clone(&self.library));
-        let group = SealedGroup { lease, miner, card, spec, attempts };
-        self.blocking(move || grade(&*engine, &library, group)).await
+        self.blocking(move || grade(&*engine, &library, group, attempts)).await
+    }
+
+    async fn grade_turn(
+        &self,
+        spec: TaskSpec,
+        attempts: Vec<AttemptId>,
+    ) -> Result<TurnGrade, String> {
+        let attempts = release::attempts(&self.writer, self.network, attempts).await?;
+        let (engine, library) = (Arc::clone(&self.engine), Arc::clone(&self.library));
+        self.blocking(move || grade_turn(&*engine, &library, &spec, &attempts)).await
     }
 }

@@ -104,6 +104,7 @@ pub fn config(data: &Path, port: u16, target: EpochTarget) -> CoordinatorConfig 
         listen: vec![format!("/ip4/127.0.0.1/tcp/{port}")],
         network: NetworkConfig { name: "test".into(), ..NetworkConfig::default() },
         campaign: CampaignConfig {
+            revision_every: 0,
             family: "longdoc".into(),
             domain: "companies".into(),
             profile: Profile::Nano,

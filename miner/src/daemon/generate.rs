@@ -7,7 +7,7 @@ use std::{
 
 use lode_engine::{Control, EngineError};
 use lode_node::{killpoint, rpc::Retry};
-use lode_proto::{attempt::Attempt, id::LeaseId};
+use lode_proto::{attempt::Attempt, id::LeaseId, session::Session};
 use tokio::task::JoinError;
 
 use super::network::{Network, Running};
@@ -36,13 +36,11 @@ impl Network {
     /// Starts a group for each lease that waits, as far as there is room.
     pub(super) fn start_groups(&mut self) {
         for id in self.waiting() {
-            let Some(lease) = self.store.queue().job(&id).map(|job| job.lease.clone()) else {
-                continue;
-            };
+            let Some(job) = self.store.queue().job(&id).cloned() else { continue };
             if self.giving_back.iter().any(|(given, _)| *given == id) {
                 continue;
             }
-            let bytes = work::group_bytes(self.shared.engine.as_ref(), &lease);
+            let bytes = work::group_bytes(self.shared.engine.as_ref(), &job);
             let Some(slot) = self.shared.slots.take(bytes) else { return };
             self.group_bytes = bytes;
             let progress = Some(report::progress(self.shared.events.clone(), id));
@@ -59,9 +57,9 @@ impl Network {
                     grammar: settings.grammar && shared.engine.supports_grammar(),
                     batch: &shared.batch,
                 };
-                let result = work::answer(shared.engine.as_ref(), &lease, &how, &control).await;
+                let result = work::answer(shared.engine.as_ref(), &job, &how, &control).await;
                 drop(slot);
-                Finished { lease: lease.id, result }
+                Finished { lease: id, result }
             });
         }
     }
@@ -79,7 +77,11 @@ impl Network {
                 killpoint::reach("miner:generated");
                 self.append(&Record::Generated { lease: id, attempts })?;
                 killpoint::reach("miner:kept");
-                self.pace.took(elapsed);
+                // A turn of a session says nothing of how long a group takes.
+                let job = self.store.queue().job(&id);
+                if job.is_some_and(|job| job.lease.session == Session::Group) {
+                    self.pace.took(elapsed);
+                }
                 self.troubles = 0;
                 let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
                 let event = Event::Generated { lease: id, attempts: count, tokens, elapsed_ms };

@@ -10,6 +10,7 @@ use lode_proto::{
     limits::HEARTBEAT_MS,
     mine::{MineReply, MineRequest, NoWork},
     refusal::Refusal,
+    session::{Feedback, TurnCommit},
 };
 
 use super::network::{Network, Next};
@@ -99,12 +100,19 @@ impl Network {
 
     pub(super) async fn commit(&mut self, id: LeaseId) -> Result<Next, MinerError> {
         let Some(job) = self.store.queue().job(&id) else { return Ok(Next::GoOn) };
-        let attempts: Result<Vec<_>, _> = job.attempts.iter().map(|a| a.id()).collect();
+        let turn = job.turns().saturating_sub(1);
+        let attempts: Result<Vec<_>, _> = job.attempts_of(turn).map(|a| a.id()).collect();
         let attempts = attempts.map_err(|error| MinerError::Config(error.to_string()))?;
         // The policy that made them, which need not be the one the miner runs now.
         let policy = job.attempts.first().map_or(self.shared.policy, |attempt| attempt.policy);
-        let commit = GroupCommit { lease: id, policy, attempts };
-        match self.ask(&MineRequest::Commit(commit)).await? {
+        let said = turn.checked_sub(1).and_then(|before| job.feedback.get(before as usize));
+        let request = match said.and_then(|said| said.next) {
+            Some(prompt) => {
+                MineRequest::CommitTurn(TurnCommit { lease: id, policy, turn, prompt, attempts })
+            }
+            None => MineRequest::Commit(GroupCommit { lease: id, policy, attempts }),
+        };
+        match self.ask(&request).await? {
             MineReply::Committed { .. } => {
                 killpoint::reach("miner:committed");
                 self.append(&Record::Committed { lease: id })?;
@@ -152,6 +160,40 @@ impl Network {
                 Ok(Next::GoOn)
             }
             reply => self.refused(id, reply, "submit").await,
+        }
+    }
+
+    /// Asks what the coordinator says of a turn that it has.
+    pub(super) async fn feedback(&mut self, id: LeaseId, turn: u32) -> Result<Next, MinerError> {
+        match self.ask(&MineRequest::Feedback { lease: id, turn }).await? {
+            MineReply::Feedback(envelope) => {
+                self.feedback_after.remove(&id);
+                let said = envelope.open_from::<Feedback>(self.id, &self.coordinator);
+                let job = self.store.queue().job(&id);
+                let attempt = job.and_then(|job| job.attempts_of(turn).next()?.id().ok());
+                let Some(said) = said.ok().filter(|said| {
+                    said.lease == id && said.turn == turn && Some(said.attempt) == attempt
+                }) else {
+                    return Err(MinerError::Protocol("feedback"));
+                };
+                self.append(&Record::Feedback(said.clone()))?;
+                killpoint::reach("miner:feedback");
+                (self.shared.events)(Event::Feedback { lease: id, turn, counts: said.counts });
+                if self.store.queue().job(&id).is_none() {
+                    let totals = self.count();
+                    (self.shared.events)(Event::Delivered { lease: id, totals });
+                }
+                Ok(Next::GoOn)
+            }
+            MineReply::FeedbackPending { retry_after_ms } => {
+                let after = Instant::now() + Duration::from_millis(retry_after_ms);
+                self.feedback_after.insert(id, after);
+                Ok(Next::GoOn)
+            }
+            reply => {
+                self.feedback_after.remove(&id);
+                self.refused(id, reply, "feedback").await
+            }
         }
     }
 

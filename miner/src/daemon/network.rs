@@ -58,6 +58,8 @@ pub(super) struct Network {
     pub(super) group_bytes: u64,
     /// Failures of the engine in a row.
     pub(super) troubles: u32,
+    /// When to ask again for feedback that the coordinator was still working on.
+    pub(super) feedback_after: BTreeMap<LeaseId, Instant>,
     /// No lease is asked for before.
     pub(super) not_before: Option<Instant>,
     pub(super) last_wait: Option<NoWork>,
@@ -100,6 +102,7 @@ impl Network {
             pace: Pace::default(),
             group_bytes: 0,
             troubles: 0,
+            feedback_after: BTreeMap::new(),
             not_before: None,
             last_wait: None,
             beat,
@@ -169,11 +172,12 @@ impl Network {
         self.start_groups();
         match self.more() {
             None => self.lease().await,
-            Some(pause) => Ok(Next::Wait(pause)),
+            Some(pause) => Ok(Next::Wait(pause.min(self.feedback_pause()))),
         }
     }
 
-    /// Hands in one thing that can be, uploads before commitments; `None` where there is nothing.
+    /// Hands in one thing that can be, uploads before commitments, and asks for feedback where it is
+    /// due; `None` where there is nothing.
     async fn hand_in(&mut self) -> Result<Option<Next>, MinerError> {
         let upload = self.store.queue().jobs().find_map(|job| match job.next() {
             Some(Step::Submit(index)) => Some((job.lease.id, index)),
@@ -184,9 +188,27 @@ impl Network {
         }
         let commit = self.store.queue().jobs().find(|job| job.next() == Some(Step::Commit));
         match commit.map(|job| job.lease.id) {
-            Some(lease) => self.commit(lease).await.map(Some),
+            Some(lease) => return self.commit(lease).await.map(Some),
+            None => {}
+        }
+        let now = Instant::now();
+        let due = |lease: &LeaseId| self.feedback_after.get(lease).is_none_or(|at| *at <= now);
+        let asked = self.store.queue().jobs().find_map(|job| match job.next() {
+            Some(Step::Feedback(turn)) if due(&job.lease.id) => Some((job.lease.id, turn)),
+            _ => None,
+        });
+        match asked {
+            Some((lease, turn)) => self.feedback(lease, turn).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Time until feedback is to be asked for again.
+    fn feedback_pause(&self) -> Duration {
+        let jobs =
+            self.store.queue().jobs().filter(|job| matches!(job.next(), Some(Step::Feedback(_))));
+        let next = jobs.filter_map(|job| self.feedback_after.get(&job.lease.id)).min();
+        next.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()))
     }
 
     /// Leases that no group runs for yet.
@@ -313,6 +335,8 @@ fn asked(request: &MineRequest) -> &'static str {
         MineRequest::Lease { .. } => "lease",
         MineRequest::Heartbeat { .. } => "heartbeat",
         MineRequest::Commit(_) => "commit",
+        MineRequest::CommitTurn(_) => "commit turn",
+        MineRequest::Feedback { .. } => "feedback",
         MineRequest::Submit(_) => "submit",
         MineRequest::HandBack { .. } => "hand back",
         MineRequest::Status => "status",

@@ -3,8 +3,10 @@
 //! ```text
 //! version (1) ‖ parts: kind (1) ‖ length (u32, little-endian) ‖ canonical encoding
 //!     Summary, once   what is counted: totals, last receipt, last join, entries kept
-//!     Record          Leased, Generated, Committed of each job that is not finished
+//!     Record          Leased and Generated of each job that is not finished
+//!     Committed       lease and how many of its attempts are committed to
 //!     Receipted       lease and numbers of its attempts that have a receipt
+//!     Record          Feedback on its turns
 //! ```
 //!
 //! Parts, because each is within the codec's limit and all jobs together need not be. Texts of leases
@@ -25,6 +27,7 @@ const VERSION: u8 = 1;
 const SUMMARY: u8 = 0;
 const RECORD: u8 = 1;
 const RECEIPTED: u8 = 2;
+const COMMITTED: u8 = 3;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Summary {
@@ -68,10 +71,13 @@ impl Queue {
                 let attempts = job.attempts.clone();
                 put(&mut out, RECORD, &Record::Generated { lease: *id, attempts })?;
             }
-            if job.committed {
-                put(&mut out, RECORD, &Record::Committed { lease: *id })?;
+            if job.committed > 0 {
+                put(&mut out, COMMITTED, &(*id, job.committed as u64))?;
             }
             put(&mut out, RECEIPTED, &(*id, &job.receipted))?;
+            for said in &job.feedback {
+                put(&mut out, RECORD, &Record::Feedback(said.clone()))?;
+            }
         }
         Ok(out)
     }
@@ -103,6 +109,12 @@ impl Queue {
                 }
                 RECORD => {
                     queue.apply(&take(part)?);
+                }
+                COMMITTED => {
+                    let (lease, committed): (LeaseId, u64) = take(part)?;
+                    if let Some(job) = queue.jobs.get_mut(&lease) {
+                        job.committed = usize::try_from(committed).unwrap_or(usize::MAX);
+                    }
                 }
                 RECEIPTED => {
                     let (lease, receipted): (LeaseId, BTreeSet<u32>) = take(part)?;

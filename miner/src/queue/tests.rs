@@ -4,6 +4,7 @@ use lode_proto::{
     id::{PolicyId, TaskId},
     key::SecretKey,
     policy::Tier,
+    session::{Counts, Session},
 };
 
 fn lease(byte: u8) -> Lease {
@@ -12,6 +13,7 @@ fn lease(byte: u8) -> Lease {
         epoch: 1,
         task_id: TaskId::of(&[byte]),
         task: vec![byte],
+        session: Session::Group,
         attempt_seeds: vec![[0; 32], [1; 32]],
         max_completion_tokens: 10,
         remaining_ms: 1000,
@@ -19,7 +21,11 @@ fn lease(byte: u8) -> Lease {
 }
 
 fn attempts(lease: &Lease) -> Vec<Attempt> {
-    (0..2)
+    made(lease, 0..2)
+}
+
+fn made(lease: &Lease, indices: std::ops::Range<u32>) -> Vec<Attempt> {
+    indices
         .map(|index| Attempt {
             lease: lease.id,
             index,
@@ -100,6 +106,93 @@ fn a_job_walks_through_its_steps_and_counts_once() {
     // Three tokens each, at 0.1 class and 0.5 tier weight: 150 thousandths.
     let want = Totals { receipts: 2, credits_milli: 300, groups: 1, dropped: 0 };
     assert_eq!(queue.totals(), want);
+}
+
+/// Every step of a session, each from a snapshot of the one before; it ends after a turn that passes,
+/// and after the last.
+#[test]
+fn a_session_walks_through_its_turns() {
+    let me = SecretKey::from_bytes(&[6; 32]).public();
+    for passes_after in [0, 1, 2] {
+        let mut chief = coordinator();
+        let mut queue = Queue::default();
+        let mut lease = lease(1);
+        (lease.session, lease.attempt_seeds) = (Session::Revision, vec![[0; 32]; 5]);
+        let mut steps = Vec::new();
+        let mut apply = |record: &Record| {
+            let before = Queue::from_snapshot(&queue.to_snapshot().expect("writes"));
+            assert_eq!(before.as_ref(), Ok(&queue), "after {steps:?}");
+            queue.apply(record);
+            queue.apply(record);
+            let next = queue.job(&lease.id).and_then(Job::next);
+            steps.push(next);
+            next
+        };
+        let mut next = apply(&Record::Leased(Box::new(lease.clone())));
+        for turn in 0..=passes_after {
+            assert_eq!(next, Some(Step::Generate));
+            let made = made(&lease, Session::Revision.turn(turn, 0));
+            let first = made[0].clone();
+            apply(&Record::Generated { lease: lease.id, attempts: made.clone() });
+            assert_eq!(
+                apply(&Record::Committed { lease: lease.id }),
+                Some(Step::Submit(first.index))
+            );
+            for attempt in &made {
+                let receipt = chief.receipt(me, attempt);
+                let (lease, index) = (lease.id, attempt.index);
+                next = apply(&Record::Receipted { lease, index, receipt });
+            }
+            if turn < 2 {
+                assert_eq!(next, Some(Step::Feedback(turn)));
+                let said = Feedback {
+                    lease: lease.id,
+                    turn,
+                    attempt: first.id().expect("id"),
+                    counts: Counts {
+                        read: true,
+                        answers_right: 0,
+                        answers: 1,
+                        constraints_held: 1,
+                        constraints: 1,
+                        steps_right: 0,
+                        steps: 0,
+                        supported: true,
+                    },
+                    next: (turn < passes_after).then(|| Hash::of(&[turn as u8])),
+                };
+                next = apply(&Record::Feedback(said));
+            }
+        }
+        assert_eq!((next, queue.jobs().count()), (None, 0));
+        let receipts = [1, 3, 5][passes_after as usize];
+        let want = Totals { receipts, credits_milli: 150 * receipts, groups: 1, dropped: 0 };
+        assert_eq!(queue.totals(), want);
+    }
+}
+
+/// What was handed in before a session broke off stays counted as a group; a lease that gave nothing is
+/// dropped.
+#[test]
+fn a_session_that_breaks_off_counts_what_was_handed_in() {
+    let me = SecretKey::from_bytes(&[6; 32]).public();
+    for handed_in in [false, true] {
+        let mut chief = coordinator();
+        let mut queue = Queue::default();
+        let mut lease = lease(1);
+        (lease.session, lease.attempt_seeds) = (Session::Revision, vec![[0; 32]; 5]);
+        queue.apply(&Record::Leased(Box::new(lease.clone())));
+        let made = made(&lease, 0..1);
+        queue.apply(&Record::Generated { lease: lease.id, attempts: made.clone() });
+        queue.apply(&Record::Committed { lease: lease.id });
+        if handed_in {
+            let receipt = chief.receipt(me, &made[0]);
+            queue.apply(&Record::Receipted { lease: lease.id, index: 0, receipt });
+        }
+        queue.apply(&Record::Dropped { lease: lease.id, reason: "over".into() });
+        let totals = queue.totals();
+        assert_eq!((totals.groups, totals.dropped), if handed_in { (1, 0) } else { (0, 1) });
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use lode_proto::{
     key::SecretKey,
     mine::Lease,
     policy::{Policy, PolicyCard, Sampling, Tier},
+    session::Session,
 };
 
 use super::*;
@@ -83,6 +84,7 @@ fn lease(number: u64) -> Lease {
         epoch: 1,
         task_id: TaskId::of(&number.to_le_bytes()),
         task: vec![7; 20_000],
+        session: Session::Group,
         attempt_seeds: vec![[0; 32], [1; 32]],
         max_completion_tokens: 10,
         remaining_ms: 1000,
@@ -164,6 +166,7 @@ fn go_on(store: &mut Store) -> bool {
         Some(Some(Step::Submit(index))) => {
             Record::Receipted { lease: id, index, receipt: receipt(number, index) }
         }
+        Some(Some(Step::Feedback(_))) => panic!("a group gets no feedback"),
         Some(None) => panic!("a job without a next step stays"),
     };
     store.append(&record).expect("kept");

@@ -25,9 +25,17 @@ use lode_proto::{
     key::{PublicKey, SecretKey},
     mine::{Lease, MineReply, MineRequest, NoWork},
     policy::{Policy, PolicyCard, Sampling, Tier},
+    session::{Feedback, Session, TurnCommit},
     task::{Profile, TaskTemplate},
 };
-use lode_tasks::{ENGINE_VERSION, family::Library, longdoc};
+use lode_tasks::{
+    ENGINE_VERSION,
+    family::Library,
+    grade::grade,
+    longdoc,
+    revision::{self, Conversation},
+    types::{AnswerKey, Task},
+};
 use tokio::sync::{Semaphore, watch};
 
 /// Attempts of a group.
@@ -47,9 +55,23 @@ pub struct Book {
     pub attempts: BTreeMap<(LeaseId, u32), Attempt>,
     pub receipts: BTreeMap<(LeaseId, u32), Envelope>,
     pub handed_back: Vec<String>,
+    /// Whether leases are of revision sessions, whose attempts really are graded.
+    pub revision: bool,
+    pub sessions: BTreeMap<LeaseId, Talk>,
+    pub turns: Vec<TurnCommit>,
+    /// How often feedback is not ready yet when it is asked for.
+    pub slow: usize,
     /// Requests for a lease, answered or not.
     pub asked: usize,
     last: Option<(u64, Hash)>,
+}
+
+/// A revision session as its coordinator has it.
+pub struct Talk {
+    task: Task,
+    key: AnswerKey,
+    pub conversation: Conversation,
+    said: Vec<Envelope>,
 }
 
 /// A scripted coordinator.
@@ -137,6 +159,13 @@ fn serve(
             book.commits.insert(lease, commit);
             MineReply::Committed { lease, remaining_ms: 60_000 }
         }
+        MineRequest::CommitTurn(commit) => {
+            let lease = commit.lease;
+            assert_eq!(commit.prompt, book.sessions[&lease].conversation.hash());
+            book.turns.push(commit);
+            MineReply::Committed { lease, remaining_ms: 60_000 }
+        }
+        MineRequest::Feedback { lease, turn } => book.feedback(key, network, lease, turn),
         MineRequest::Submit(attempt) => {
             MineReply::Receipt(book.receipt(key, network, sender, attempt))
         }
@@ -165,18 +194,52 @@ impl Book {
         };
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        let (task, _) = longdoc::generate(&template.spec(bytes), &library).expect("a task");
+        let (task, key) = longdoc::generate(&template.spec(bytes), &library).expect("a task");
         let id = LeaseId::of(&seed.to_le_bytes());
         self.leased.push(id);
+        let session = if self.revision { Session::Revision } else { Session::Group };
+        if self.revision {
+            let (task, conversation) = (task.clone(), Conversation::new(&task));
+            self.sessions.insert(id, Talk { task, key, conversation, said: Vec::new() });
+        }
         MineReply::Lease(Box::new(Lease {
             id,
             epoch: 1,
             task_id: task.id().expect("an id"),
             task: codec::encode(&task).expect("encodes"),
-            attempt_seeds: (0..GROUP).map(|n| [n as u8 + 1; 32]).collect(),
+            session,
+            attempt_seeds: (0..session.attempts(GROUP as u32)).map(|n| [n as u8 + 1; 32]).collect(),
             max_completion_tokens: 64,
             remaining_ms: 60_000,
         }))
+    }
+
+    fn feedback(
+        &mut self,
+        key: &SecretKey,
+        network: NetworkId,
+        lease: LeaseId,
+        turn: u32,
+    ) -> MineReply {
+        if self.slow > 0 {
+            self.slow -= 1;
+            return MineReply::FeedbackPending { retry_after_ms: 5 };
+        }
+        let talk = self.sessions.get_mut(&lease).expect("a session");
+        if let Some(said) = talk.said.get(turn as usize) {
+            return MineReply::Feedback(said.clone());
+        }
+        let attempt = &self.attempts[&(lease, Session::Revision.continued(turn))];
+        let verdict = grade(&talk.task, &talk.key, &attempt.completion, attempt.finish);
+        let counts = revision::counts(&talk.task, &verdict);
+        talk.conversation.push(&attempt.completion, &counts);
+        let next = (!verdict.passes()).then(|| talk.conversation.hash());
+        let attempt = attempt.id().expect("an id");
+        let said = Feedback { lease, turn, attempt, counts, next };
+        let sequence = 1_000 + u64::from(turn);
+        let said = Envelope::seal(&said, network, key, sequence).expect("seals");
+        talk.said.push(said.clone());
+        MineReply::Feedback(said)
     }
 
     /// The same attempt again gets its first receipt again.

@@ -1,7 +1,7 @@
 //! Miners and verifiers as they should be: each remembers on "disk" what it must, sends one request
 //! at a time and sends it again when no answer came.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lode_proto::{
     attempt::{Attempt, Finish, GroupCommit, Receipt},
@@ -13,6 +13,7 @@ use lode_proto::{
     mine::{Lease, MineReply, MineRequest},
     refusal::Refusal,
     seed,
+    session::{Feedback, TurnCommit},
     verify::{GradeJob, JobVerdict, VerdictCommit, VerdictReveal, VerifyReply, VerifyRequest},
 };
 
@@ -42,12 +43,57 @@ pub(super) fn commit_of(attempts: &[Attempt]) -> GroupCommit {
     }
 }
 
-/// A miner's unfinished group.
+/// The attempts of a turn of a session.
+pub(super) fn turn_of(lease: &Lease, turn: u32, text: &str) -> Vec<Attempt> {
+    let size = lease.attempt_seeds.len() as u32;
+    let range = lease.session.turn(turn, size);
+    attempts_of(lease, text).into_iter().filter(|one| range.contains(&one.index)).collect()
+}
+
+/// The commitment to a turn that continues the conversation said to come next.
+pub(super) fn turn_commit(attempts: &[Attempt], turn: u32, prompt: Hash) -> TurnCommit {
+    let GroupCommit { lease, policy, attempts } = commit_of(attempts);
+    TurnCommit { lease, policy, turn, prompt, attempts }
+}
+
+/// A miner's unfinished group or session.
 #[derive(Debug, Clone)]
 pub(super) struct Work {
+    lease: Lease,
+    /// The turn it is at, with its attempts.
+    turn: u32,
     attempts: Vec<Attempt>,
+    /// The conversation that they answer.
+    prompt: Option<Hash>,
     committed: bool,
-    done: Vec<bool>,
+    done: BTreeSet<u32>,
+}
+
+impl Work {
+    fn new(lease: Lease, turn: u32, prompt: Option<Hash>, text: &str) -> Self {
+        let attempts = turn_of(&lease, turn, text);
+        Self { lease, turn, attempts, prompt, committed: false, done: BTreeSet::new() }
+    }
+
+    fn request(&self) -> MineRequest {
+        if !self.committed {
+            return match self.prompt {
+                None => MineRequest::Commit(commit_of(&self.attempts)),
+                Some(prompt) => {
+                    MineRequest::CommitTurn(turn_commit(&self.attempts, self.turn, prompt))
+                }
+            };
+        }
+        match self.attempts.iter().find(|one| !self.done.contains(&one.index)) {
+            Some(attempt) => MineRequest::Submit(attempt.clone()),
+            None => MineRequest::Feedback { lease: self.lease.id, turn: self.turn },
+        }
+    }
+
+    /// Whether nothing comes after the turn.
+    fn last(&self) -> bool {
+        self.lease.session.turn(self.turn + 1, 0).is_empty()
+    }
 }
 
 #[derive(Debug)]
@@ -71,11 +117,7 @@ impl HonestMiner {
         }
         match &self.work {
             None => MineRequest::Lease { policy: card().policy.id().expect("hashes") },
-            Some(work) if !work.committed => MineRequest::Commit(commit_of(&work.attempts)),
-            Some(work) => {
-                let place = work.done.iter().position(|done| !done).expect("unfinished");
-                MineRequest::Submit(work.attempts[place].clone())
-            }
+            Some(work) => work.request(),
         }
     }
 
@@ -84,13 +126,12 @@ impl HonestMiner {
             MineReply::Joined { .. } => self.joined = true,
             // An answer to a request sent twice may bring a second lease: the first stays.
             MineReply::Lease(lease) if self.work.is_none() => {
-                let attempts = attempts_of(&lease, &format!("by {}", self.client.public()));
-                let done = vec![false; attempts.len()];
-                self.work = Some(Work { attempts, committed: false, done });
+                let text = format!("by {}", self.client.public());
+                self.work = Some(Work::new(*lease, 0, None, &text));
             }
             MineReply::Committed { lease, .. } => {
                 if let Some(work) = &mut self.work
-                    && work.attempts[0].lease == lease
+                    && work.lease.id == lease
                 {
                     work.committed = true;
                 }
@@ -99,12 +140,29 @@ impl HonestMiner {
                 let receipt: Receipt = envelope.open(envelope.network).expect("a receipt");
                 self.receipts.insert(receipt.attempt, envelope);
                 if let Some(work) = &mut self.work
-                    && work.attempts[0].lease == receipt.lease
+                    && work.lease.id == receipt.lease
+                    && work.attempts.iter().any(|one| one.index == receipt.attempt_index)
                 {
-                    work.done[receipt.attempt_index as usize] = true;
-                    if work.done.iter().all(|done| *done) {
+                    work.done.insert(receipt.attempt_index);
+                    if work.done.len() == work.attempts.len() && work.last() {
                         self.work = None;
                     }
+                }
+            }
+            MineReply::Feedback(envelope) => {
+                let said: Feedback = envelope.open(envelope.network).expect("feedback");
+                if let Some(work) =
+                    self.work.take_if(|work| (work.lease.id, work.turn) == (said.lease, said.turn))
+                    && said.next.is_some()
+                {
+                    let text = format!("by {}", self.client.public());
+                    self.work = Some(Work::new(work.lease, said.turn + 1, said.next, &text));
+                }
+            }
+            // An answer to the commitment of the turn before, sent twice, was taken for one to this.
+            MineReply::Refused(Refusal::OverLimit { .. }) => {
+                if let Some(work) = &mut self.work {
+                    work.committed = false;
                 }
             }
             MineReply::Refused(Refusal::Replayed { last, .. }) => {
@@ -112,7 +170,7 @@ impl HonestMiner {
             }
             MineReply::Refused(Refusal::NotJoined) => self.joined = false,
             MineReply::Refused(Refusal::NoSuchLease(lease))
-                if self.work.as_ref().is_some_and(|work| work.attempts[0].lease == lease) =>
+                if self.work.as_ref().is_some_and(|work| work.lease.id == lease) =>
             {
                 self.work = None;
             }

@@ -11,11 +11,12 @@ use lode_proto::{
     key::PublicKey,
     ledger::{self, LedgerEntry},
     mine::MineRequest,
-    task::Profile,
+    session::{Feedback, Session},
+    task::{Place, Profile},
     verify::{VerdictCommit, VerdictReveal},
 };
 
-use super::world::World;
+use super::world::{GROUP, World};
 use crate::core::{Event, Phase};
 
 #[derive(Default)]
@@ -23,6 +24,12 @@ struct Chain {
     next: u64,
     head: Hash,
     credits: u64,
+}
+
+/// Where the next task of a profile stands.
+fn next_place(places: &[Place], profile: Profile) -> Place {
+    let index = places.iter().filter(|place| place.profile == profile).count() as u64;
+    Place { profile, index }
 }
 
 /// Receipts chain, credits recount, no attempt counts twice, every upload was committed first,
@@ -43,6 +50,10 @@ pub(super) fn check(world: &World) {
     let mut schedule: Option<Schedule> = None;
     let mut policies: BTreeMap<u64, (PolicyId, Profile)> = BTreeMap::new();
     let mut passes: BTreeMap<u64, (u32, u32)> = BTreeMap::new();
+    let mut feedbacks: BTreeMap<u64, Vec<Feedback>> = BTreeMap::new();
+    let mut campaign = None;
+    let mut places: Vec<Place> = Vec::new();
+    let mut sessions: BTreeSet<u64> = BTreeSet::new();
     let mut due = None;
     let mut next_counter = 0;
     let mut head = Hash::default();
@@ -69,15 +80,20 @@ pub(super) fn check(world: &World) {
                 revealed.clear();
                 own.clear();
                 policies.clear();
+                feedbacks.clear();
+                sessions.clear();
                 let content: EpochOpen = open.open(network).expect("signed");
                 schedule = Some(Schedule::new(&content.campaign, &content.levels));
+                campaign = Some(content.campaign);
+                places.clear();
                 due = None;
                 log(&LedgerEntry::EpochOpened { epoch, envelope: open.hash().expect("hashes") });
             }
             Event::BeaconFixed { fixed } => {
                 log(&LedgerEntry::BeaconFixed { epoch, envelope: fixed.hash().expect("hashes") });
             }
-            Event::CounterExhausted { .. } => {
+            Event::CounterExhausted { profile } => {
+                places.push(next_place(&places, *profile));
                 let outcome = Outcome::Exhausted;
                 log(&LedgerEntry::Sealed { epoch, counter: next_counter, task: None, outcome });
                 next_counter += 1;
@@ -89,6 +105,7 @@ pub(super) fn check(world: &World) {
                 assert!(*counter <= next_counter, "a counter was skipped");
                 assert!(!settled.contains_key(counter), "a settled task was leased");
                 if *counter == next_counter {
+                    places.push(next_place(&places, *profile));
                     next_counter += 1;
                 }
                 tasks.insert(*counter, *task);
@@ -99,7 +116,32 @@ pub(super) fn check(world: &World) {
                     panic!("not a commitment")
                 };
                 assert_eq!(request.sender, miners[counter]);
+                let campaign = campaign.as_ref().expect("an epoch");
+                let session = campaign.session(places[*counter as usize]);
+                assert_eq!(commit.attempts.len(), session.turn(0, GROUP).len());
+                if session == Session::Revision {
+                    sessions.insert(*counter);
+                }
                 assert!(commits.insert(*counter, commit).is_none(), "a second commitment");
+            }
+            Event::TurnGraded { counter, feedback, .. } => {
+                let said: Feedback = feedback.open_from(network, &coordinator).expect("signed");
+                assert!(!sealed.contains(counter), "feedback after sealing");
+                let attempt = Session::Revision.continued(said.turn) as usize;
+                assert_eq!(commits[counter].attempts[attempt], said.attempt);
+                let turns = feedbacks.entry(*counter).or_default();
+                assert_eq!(turns.len(), said.turn as usize, "feedback out of order");
+                turns.push(said);
+            }
+            Event::TurnCommitted { counter, request, .. } => {
+                let MineRequest::CommitTurn(commit) = request.open(network).expect("signed") else {
+                    panic!("not a turn")
+                };
+                assert_eq!(request.sender, miners[counter]);
+                assert!(!sealed.contains(counter), "a turn after sealing");
+                let said = feedbacks[counter].last().expect("feedback comes first");
+                assert_eq!((commit.turn, Some(commit.prompt)), (said.turn + 1, said.next));
+                commits.get_mut(counter).expect("a first turn").attempts.extend(commit.attempts);
             }
             Event::AttemptAccepted { counter, index, receipt, .. } => {
                 let content: Receipt = receipt.open_from(network, &coordinator).expect("signed");
@@ -145,8 +187,10 @@ pub(super) fn check(world: &World) {
                     let (passed, attempts) = passes[counter];
                     let account = miners[counter];
                     let schedule = schedule.as_mut().expect("an epoch");
-                    schedule.observe(&Graded { policy, account, profile, passed, attempts });
-                    due = schedule.due(&policy);
+                    if !sessions.contains(counter) {
+                        schedule.observe(&Graded { policy, account, profile, passed, attempts });
+                        due = schedule.due(&policy);
+                    }
                 }
                 log(&LedgerEntry::Sealed {
                     epoch,

@@ -5,6 +5,7 @@ mod checks;
 mod grading;
 mod profiles;
 mod scenes;
+mod sessions;
 mod simulation;
 mod threats;
 mod world;

@@ -4,9 +4,10 @@
 use lode_proto::{
     attempt::{Attempt, GroupCommit},
     envelope::Envelope,
-    id::{AttemptId, LeaseId},
+    id::{AttemptId, Hash, LeaseId},
     key::PublicKey,
     mine::{MineReply, MineRequest},
+    session::TurnCommit,
 };
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
@@ -45,6 +46,7 @@ impl Simulation {
             wire: Vec::new(),
             seen: Vec::new(),
         };
+        simulation.world.revision_every = 3;
         for client in &mut simulation.hostile {
             client.join_mine(&mut simulation.world);
         }
@@ -88,7 +90,7 @@ impl Simulation {
         };
         let any: Vec<AttemptId> =
             (0..3).map(|i| attempt(i, text.clone().into_bytes()).id().expect("hashes")).collect();
-        match self.rng.random_range(0..9) {
+        match self.rng.random_range(0..11) {
             0 | 1 => MineRequest::Lease { policy },
             2 => MineRequest::Lease { policy: Default::default() },
             3 => MineRequest::Heartbeat { leases: vec![lease] },
@@ -96,6 +98,12 @@ impl Simulation {
             6 => {
                 let index = self.rng.random_range(0..5);
                 MineRequest::Submit(attempt(index, text.into_bytes()))
+            }
+            9 => MineRequest::Feedback { lease, turn: self.rng.random_range(0..4) },
+            10 => {
+                let turn = self.rng.random_range(0..4);
+                let (prompt, attempts) = (Hash::of(text.as_bytes()), any);
+                MineRequest::CommitTurn(TurnCommit { lease, policy, turn, prompt, attempts })
             }
             7 => MineRequest::Submit(attempt(0, vec![b'x'; 300_000])),
             _ => MineRequest::HandBack { lease, reason: "no".into() },

@@ -14,6 +14,7 @@ use lode_proto::{
     mine::{Lease, MineReply, MineRequest},
     policy::{Policy, PolicyCard, Sampling},
     refusal::Refusal,
+    session::Counts,
     task::{DomainRef, Profile, TaskTemplate},
     verify::{GradeJob, VerifyReply, VerifyRequest},
 };
@@ -21,7 +22,7 @@ use lode_proto::{
 use super::actors::{Manner, Verifier, commit_of};
 use crate::core::{
     BuiltBundle, Command, Context, Core, Effect, EpochPlan, Generated, Input, Now, OwnGrade,
-    Record, Reply, Target, Timing, open_mine, open_verify,
+    Record, Reply, Target, Timing, TurnGrade, open_mine, open_verify,
 };
 
 pub(super) const GROUP: u32 = 3;
@@ -62,6 +63,7 @@ pub(super) fn plan(target: Target) -> EpochPlan {
             max_completion_tokens: 100,
             lease_ms: 60_000,
             profiles: Vec::new(),
+            revision_every: 0,
         },
         target,
     }
@@ -78,6 +80,29 @@ pub(super) fn generate(seed: &[u8; 32]) -> Generated {
 /// The stand-in for the grader.
 pub(super) fn grade(seed: &[u8; 32], attempt: AttemptId) -> Hash {
     Hash::derive_parts("test/grade", &[seed, attempt.0.as_bytes()])
+}
+
+/// The stand-in for the grader of turns: about one attempt in four passes.
+pub(super) fn grade_turn(attempts: &[AttemptId]) -> TurnGrade {
+    let next = conversation(attempts);
+    let right = u16::from(next.0[0] % 4 == 0);
+    let counts = Counts {
+        read: true,
+        answers_right: right,
+        answers: 1,
+        constraints_held: 1,
+        constraints: 1,
+        steps_right: 1,
+        steps: 1,
+        supported: true,
+    };
+    TurnGrade { counts, passes: right == 1, next }
+}
+
+/// The stand-in for a conversation.
+pub(super) fn conversation(attempts: &[AttemptId]) -> Hash {
+    let parts: Vec<&[u8]> = attempts.iter().map(|id| id.0.as_bytes().as_slice()).collect();
+    Hash::derive_parts("test/conversation", &parts)
 }
 
 /// A reply on its way to whoever asked.
@@ -105,6 +130,8 @@ pub(super) struct World {
     /// Profiles of the campaign beyond the template's, and how many attempts of a group pass.
     pub(super) profiles: Vec<Profile>,
     pub(super) strength: fn(Profile) -> u32,
+    /// Every so many tasks one is a revision session.
+    pub(super) revision_every: u32,
     /// Seeds that a verifier has been shown.
     pub(super) shown: BTreeSet<[u8; 32]>,
 }
@@ -139,6 +166,7 @@ impl World {
             effects: Vec::new(),
             profiles: Vec::new(),
             strength: |_| 1,
+            revision_every: 0,
             shown: BTreeSet::new(),
         }
     }
@@ -162,6 +190,18 @@ impl World {
     ) -> Self {
         let mut world = Self::new(2, verifiers.len() as u32);
         (world.profiles, world.strength) = (profiles.to_vec(), strength);
+        world.open(target, verifiers)
+    }
+
+    /// A world in which every task is a revision session.
+    pub(super) fn of_sessions(verifiers: &mut [Verifier]) -> Self {
+        let mut world = Self::new(2, verifiers.len() as u32);
+        world.revision_every = 1;
+        world.open(Target::default(), verifiers)
+    }
+
+    fn open(self, target: Target, verifiers: &mut [Verifier]) -> Self {
+        let mut world = self;
         for verifier in verifiers.iter_mut() {
             verifier.act(&mut world);
         }
@@ -282,6 +322,9 @@ impl World {
                 let passed = (self.strength)(spec.profile);
                 Input::Graded { lease, grade: Ok(OwnGrade { verdicts, passed, pairs: 1 }) }
             }
+            Effect::GradeTurn { lease, turn, attempts, .. } => {
+                Input::TurnGraded { lease, turn, grade: Ok(grade_turn(&attempts)) }
+            }
             Effect::BuildBundle { epoch } => {
                 let manifest = Hash::of(&epoch.to_le_bytes());
                 let name = format!("bundle-{epoch:06}");
@@ -305,6 +348,7 @@ impl World {
     pub(super) fn open_epoch(&mut self, target: Target, secret: u8) {
         let mut plan = plan(target);
         plan.campaign.profiles.clone_from(&self.profiles);
+        plan.campaign.revision_every = self.revision_every;
         let command = Command::OpenEpoch { plan: Box::new(plan), secret: Hash::of(&[secret]) };
         assert_eq!(self.step(Input::Command(command)), Reply::Command(Ok(())));
     }

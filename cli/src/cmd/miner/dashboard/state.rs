@@ -136,6 +136,11 @@ impl Dashboard {
                     self.trouble(at_ms, &format!("a wrong receipt: {wrong}"));
                 }
             }
+            Event::Feedback { lease, .. } => {
+                if let Some(work) = self.work.get_mut(lease) {
+                    work.stage = Stage::Waiting;
+                }
+            }
             Event::Delivered { lease, totals } => {
                 self.totals = *totals;
                 self.work.remove(lease);
