@@ -233,6 +233,7 @@ fn mined_under_kills(
     eprintln!("kill seed {seed} (LODE_KILL_SEED)");
     let mut args = vec!["--pairs", pairs, "--min-tasks", pairs, "--train-steps", "0"];
     args.extend(["--eval-tasks", "0", "--kills", kills, "--kill-seed", &seed]);
+    args.extend(["--revision-every", "2"]);
     args.extend_from_slice(extra);
     let run = devnet(folder, &args, env);
     let wanted: u64 = kills.parse().expect("a number");

@@ -48,15 +48,6 @@ pub enum MineRequest {
     },
     /// Commits to all attempts of a group, or to the first of a revision session.
     Commit(GroupCommit),
-    /// Commits to the attempts of a later turn of a revision session.
-    CommitTurn(TurnCommit),
-    /// Asks what the coordinator says of a turn whose attempts it has.
-    Feedback {
-        /// The lease.
-        lease: LeaseId,
-        /// The turn, from 0.
-        turn: u32,
-    },
     /// Uploads one attempt.
     Submit(Attempt),
     /// Gives a lease back unanswered.
@@ -71,6 +62,15 @@ pub enum MineRequest {
     /// Asks what the network is and what it wants of miners, before joining: no join is needed,
     /// nothing is remembered of who asked (`lode miner doctor`).
     Hello,
+    /// Commits to the attempts of a later turn of a revision session.
+    CommitTurn(TurnCommit),
+    /// Asks what the coordinator says of a turn whose attempts it has.
+    Feedback {
+        /// The lease.
+        lease: LeaseId,
+        /// The turn, from 0.
+        turn: u32,
+    },
 }
 
 /// An account key's word that a node key works for it.
@@ -190,13 +190,6 @@ pub enum MineReply {
     },
     /// The attempt is on record: a signed [`crate::attempt::Receipt`].
     Receipt(Envelope),
-    /// What the coordinator says of a turn: a signed [`crate::session::Feedback`].
-    Feedback(Envelope),
-    /// It is still grading the turn.
-    FeedbackPending {
-        /// When to ask again, milliseconds from now.
-        retry_after_ms: u64,
-    },
     /// The lease is given back.
     HandedBack,
     /// The miner's figures.
@@ -205,4 +198,11 @@ pub enum MineReply {
     Refused(Refusal),
     /// Who the coordinator is and what it asks.
     Hello(Box<Hello>),
+    /// What the coordinator says of a turn: a signed [`crate::session::Feedback`].
+    Feedback(Envelope),
+    /// It is still grading the turn.
+    FeedbackPending {
+        /// When to ask again, milliseconds from now.
+        retry_after_ms: u64,
+    },
 }

@@ -49,17 +49,6 @@ pub enum Refusal {
     /// The lease was committed to other attempts before.
     #[error("lease {0} was committed to other attempts before; a commitment is final")]
     AlreadyCommitted(LeaseId),
-    /// A turn of a revision session answered another conversation than the one that goes on.
-    #[error(
-        "turn {turn} of lease {lease} answers another conversation than the coordinator's; this \
-         version writes it otherwise: update, or give the lease back"
-    )]
-    OtherConversation {
-        /// The lease.
-        lease: LeaseId,
-        /// The turn.
-        turn: u32,
-    },
     /// Upload before commitment.
     #[error("commit to all attempts of lease {0} before you upload one")]
     NotCommitted(LeaseId),
@@ -95,4 +84,15 @@ pub enum Refusal {
     /// The coordinator cannot serve now (full disk, shutting down); try again.
     #[error("the coordinator cannot take this now: {0}; try again later")]
     Unavailable(String),
+    /// A turn of a revision session answered another conversation than the one that goes on.
+    #[error(
+        "turn {turn} of lease {lease} answers another conversation than the coordinator's; this \
+         version writes it otherwise: update, or give the lease back"
+    )]
+    OtherConversation {
+        /// The lease.
+        lease: LeaseId,
+        /// The turn.
+        turn: u32,
+    },
 }
