@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use lode_engine::auto::InProcess;
+use lode_proto::task::Profile;
 
 /// `lode bench …`
 #[derive(Debug, Subcommand)]
@@ -39,6 +40,12 @@ pub(crate) struct BenchEngine {
     /// Which engines.
     #[arg(long, value_delimiter = ',', default_value = "native,mistralrs", value_parser = engine)]
     pub(crate) engines: Vec<InProcess>,
+    /// Profiles whose tasks are answered by whole groups, for attempts a minute.
+    #[arg(long, value_delimiter = ',', default_value = "nano,mini")]
+    pub(crate) profiles: Vec<Profile>,
+    /// Tasks of each of them; 0 leaves this out.
+    #[arg(long, default_value_t = 4)]
+    pub(crate) tasks: u64,
     /// A Python that has llama-cpp-python, to measure llama.cpp in the same run.
     #[arg(long, value_name = "PATH_TO_PYTHON")]
     pub(crate) peer: Option<PathBuf>,

@@ -3,26 +3,20 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use lode_engine::{Control, Engine, GroupRequest, Identity, Native};
+use lode_engine::{Control, Engine, Identity, Native};
 use lode_model::{LoraSet, Model};
-use lode_proto::{id::Hash, limits::MAX_COMPLETION_TOKENS, seed};
-use lode_tasks::{
-    family::{GenerateError, generate},
-    grade::Grader,
-    grammar::grammar,
-    types::{AnswerKey, FailureClass, Task},
-};
+use lode_tasks::{grade::Grader, types::FailureClass};
 use serde::Serialize;
 
 use crate::{
     Outcome,
     args::EvalTasks,
-    cmd::{model::obtain, task::template},
+    cmd::{
+        held_out::{HeldOut, held_out},
+        model::obtain,
+    },
     term,
 };
-
-/// Tokens that an attempt may take, by prompt bytes: enough for any witness of the profile.
-const TOKENS_A_WITNESS_BYTE: f64 = 1.0;
 
 /// What came of one task.
 #[derive(Debug, Clone, Serialize)]
@@ -107,29 +101,6 @@ fn wilson(p: f64, n: f64) -> (f64, f64) {
     (((centre - spread) / scale).max(0.0), ((centre + spread) / scale).min(1.0))
 }
 
-struct HeldOut {
-    task: Task,
-    key: AnswerKey,
-    seed: [u8; 32],
-}
-
-fn held_out(args: &EvalTasks) -> anyhow::Result<Vec<HeldOut>> {
-    let (template, library) = template(&args.profile, &args.domain)?;
-    let root = Hash::derive("lode/1/eval-root", &args.seed.to_le_bytes()).0;
-    let mut tasks = Vec::new();
-    let mut counter = 0;
-    while (tasks.len() as u64) < args.tasks {
-        let seed = seed::held_out_seed(&root, counter);
-        counter += 1;
-        match generate(&template.spec(seed), &library) {
-            Ok((task, key)) => tasks.push(HeldOut { task, key, seed }),
-            Err(GenerateError::Exhausted(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(tasks)
-}
-
 fn class_name(class: FailureClass) -> String {
     format!("{class:?}").to_lowercase()
 }
@@ -147,17 +118,7 @@ async fn measure(
     let mut attempts = 0;
     for held_out in tasks {
         let task = &held_out.task;
-        let room = (held_out.key.witness.len() as f64 * TOKENS_A_WITNESS_BYTE) as u32 + 64;
-        let request = GroupRequest {
-            prompt: task.prompt(),
-            grammar: use_grammar.then(|| grammar(task)),
-            attempt_seeds: (0..args.samples)
-                .map(|i| seed::attempt_seed(&held_out.seed, &Hash::default(), 0, 0, i))
-                .collect(),
-            temperature_milli: args.temperature_milli,
-            max_completion_tokens: room.min(MAX_COMPLETION_TOKENS),
-            evidence: false,
-        };
+        let request = held_out.request(args.samples, args.temperature_milli, use_grammar);
         let index = Grader::new(task, &held_out.key);
         let mut of_task = 0;
         let mut failed: BTreeMap<String, u64> = BTreeMap::new();
@@ -239,7 +200,7 @@ fn line(measured: &Measured) -> String {
 
 /// Measures base and adapter on the same held-out tasks with the same noise.
 pub(crate) fn evaluate(args: &EvalTasks) -> anyhow::Result<Evaluation> {
-    let tasks = held_out(args)?;
+    let tasks = held_out(&args.profile, &args.domain, args.seed, args.tasks)?;
     let file = obtain(&args.base)?;
     let model =
         Model::load(&file.path).with_context(|| format!("cannot load {}", file.path.display()))?;

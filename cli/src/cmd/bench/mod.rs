@@ -3,8 +3,10 @@
 //! ```text
 //! each round: each engine: one stream, one group ─┐
 //!             peer (Python): one stream, calls in a row with its prompt cache off and on ─┴► best ─► table
+//! then each profile: each engine: groups at real tasks (attempts.rs) ─► attempts a minute
 //! ```
 
+mod attempts;
 mod peer;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -15,6 +17,7 @@ use lode_engine::{
     store::ModelFile,
 };
 use lode_model::{Gguf, Tokenizer};
+use lode_proto::task::Profile;
 use serde::Serialize;
 
 use crate::{
@@ -26,6 +29,8 @@ use crate::{
     },
     term,
 };
+
+use attempts::Rate;
 
 /// Tokens of the attempt before the first round, which is not timed.
 const WARM_TOKENS: u32 = 4;
@@ -76,6 +81,8 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
     rows: BTreeMap<String, Row>,
+    /// By engine and profile.
+    answers: BTreeMap<String, BTreeMap<Profile, Rate>>,
 }
 
 pub(crate) fn engine(args: &BenchEngine) -> anyhow::Result<Outcome> {
@@ -132,6 +139,15 @@ async fn run(args: &BenchEngine, file: ModelFile) -> anyhow::Result<()> {
             about = Some(found.about);
         }
     }
+    let mut answers: BTreeMap<String, BTreeMap<Profile, Rate>> = BTreeMap::new();
+    for profile in args.profiles.iter().copied().filter(|_| args.tasks > 0) {
+        let tasks = attempts::tasks(profile, args.tasks)?;
+        for (name, engine) in &engines {
+            term::plain(&format!("{} tasks of {profile}: {name}", args.tasks));
+            let rate = attempts::measure(engine.as_ref(), &tasks, args.group.into()).await?;
+            answers.entry((*name).to_owned()).or_default().insert(profile, rate);
+        }
+    }
     let report = Report {
         model: &args.model,
         prompt_tokens: args.prompt_tokens,
@@ -142,6 +158,7 @@ async fn run(args: &BenchEngine, file: ModelFile) -> anyhow::Result<()> {
         rounds: args.rounds,
         peer: about,
         rows,
+        answers,
     };
     if args.json { term::json(&report) } else { show(&report) }
 }
@@ -186,6 +203,30 @@ fn show(report: &Report<'_>) -> anyhow::Result<()> {
             row.group_tokens,
             ratio.map_or("–".to_owned(), |ratio| format!("{ratio:.2}")),
         ))?;
+    }
+    show_answers(report)
+}
+
+fn show_answers(report: &Report<'_>) -> anyhow::Result<()> {
+    if report.answers.is_empty() {
+        return Ok(());
+    }
+    term::print_line("")?;
+    term::print_line(
+        "| engine | profile | attempts a minute | prompt tokens | tokens | groups | s |",
+    )?;
+    term::print_line("|---|---|---|---|---|---|---|")?;
+    for (name, profiles) in &report.answers {
+        for (profile, rate) in profiles {
+            term::print_line(&format!(
+                "| {name} | {profile} | {:.1} | {:.0} | {:.0} | {} | {:.1} |",
+                rate.attempts_per_minute,
+                rate.prompt_tokens,
+                rate.tokens,
+                rate.groups,
+                rate.seconds,
+            ))?;
+        }
     }
     Ok(())
 }
