@@ -126,11 +126,19 @@ async fn what_was_generated_while_the_coordinator_was_away_is_kept() {
     chief.set(|book| {
         book.away = false;
         book.none = Some(NoWork::Finished);
+        book.heartbeats.clear();
     });
     let (_stop, run) = start(settings(data.path(), &[&chief]), &engine);
     let totals = run.await.expect("no crash").expect("ends in order");
     assert_eq!((totals.groups, totals.receipts), (1, GROUP as u64));
     assert_eq!(engine.calls.load(Ordering::SeqCst), 1, "nothing was generated twice");
+    // A coordinator that was restarted, too, would take what nobody names for lost.
+    let book = chief.book();
+    assert_eq!(
+        book.heartbeats.first(),
+        Some(&book.leased),
+        "what is made is named, not yet committed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
