@@ -39,7 +39,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Folder, Network, Rig, Said, Settings, model_is_there};
+use common::{
+    model_is_there,
+    network::{Folder, Network, Rig, Said, Settings},
+};
 use lode_coordinator::core::Status;
 use miner::Lives;
 use rand::{Rng, SeedableRng};
@@ -169,7 +172,8 @@ impl Soak {
             if now >= plan.length {
                 return;
             }
-            if kills.pop_front_if(|at| *at <= now).is_some() {
+            if kills.front().is_some_and(|at| *at <= now) {
+                kills.pop_front();
                 self.lives.kill();
                 eprintln!("{:>5} s: killed life {}", now.as_secs(), self.lives.count() - 1);
             }

@@ -2,7 +2,7 @@
 //! things to go wrong.
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "shared by several tests")]
 
-mod network;
+pub mod network;
 
 use std::{
     io::Write,
@@ -18,7 +18,6 @@ use libp2p::{
     swarm::{NetworkBehaviour, SwarmEvent},
     tcp, yamux,
 };
-pub use network::{Daemon, Folder, Network, Rig, Said, Settings};
 use serde_json::Value;
 
 /// The binary that Cargo built for the test, or the one that `LODE_TEST_BINARY` names.

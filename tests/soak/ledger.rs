@@ -32,7 +32,7 @@ use serde_json::{Value, json};
 
 use crate::{
     GROUP, Report,
-    common::{Network, lode, text},
+    common::{lode, network::Network, text},
 };
 
 /// What a receipt comes to.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Report,
-    common::{Daemon, Rig, Said},
+    common::network::{Daemon, Rig, Said},
     ledger,
 };
 
