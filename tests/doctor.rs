@@ -12,7 +12,11 @@ use std::{
     process::{Command, Output},
 };
 
-use common::{Network, Rig, known_model, lode, text};
+use common::{
+    known_model, lode,
+    network::{Network, Rig},
+    text,
+};
 use serde_json::Value;
 
 /// What a doctor said as JSON, with its exit code.

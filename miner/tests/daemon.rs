@@ -144,10 +144,12 @@ async fn the_next_network_is_asked_while_the_first_has_nothing() {
     let (_stop, run) = start(settings(data.path(), &[&first, &second]), &engine);
     engine.until_inside(1).await;
     assert_eq!((first.book().leased.len(), second.book().leased.len()), (0, 1));
-    // Work comes up at the preferred one.
+    // Work comes up at the preferred one. The other is away, so that it cannot be the faster to ask.
     first.set(|book| book.tasks.extend(10..12));
+    second.set(|book| book.away = true);
     engine.gate.add_permits(1);
     first.until(|book| book.leased.len() == 1).await;
+    second.set(|book| book.away = false);
     engine.gate.add_permits(2);
     first.until(|book| book.leased.len() == 2).await;
     first.set(|book| book.none = Some(NoWork::Finished));
@@ -186,11 +188,19 @@ async fn what_was_generated_while_the_coordinator_was_away_is_kept() {
     chief.set(|book| {
         book.away = false;
         book.none = Some(NoWork::Finished);
+        book.heartbeats.clear();
     });
     let (_stop, run) = start(settings(data.path(), &[&chief]), &engine);
     let totals = run.await.expect("no crash").expect("ends in order");
     assert_eq!((totals.groups, totals.receipts), (1, GROUP as u64));
     assert_eq!(engine.calls.load(Ordering::SeqCst), 1, "nothing was generated twice");
+    // A coordinator that was restarted, too, would take what nobody names for lost.
+    let book = chief.book();
+    assert_eq!(
+        book.heartbeats.first(),
+        Some(&book.leased),
+        "what is made is named, not yet committed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

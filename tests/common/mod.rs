@@ -2,10 +2,12 @@
 //! things to go wrong.
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "shared by several tests")]
 
+pub mod network;
+
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::Write,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::Command,
     sync::mpsc,
 };
 
@@ -18,8 +20,10 @@ use libp2p::{
 };
 use serde_json::Value;
 
+/// The binary that Cargo built for the test, or the one that `LODE_TEST_BINARY` names.
 pub fn lode() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_lode"))
+    let named = std::env::var_os("LODE_TEST_BINARY");
+    Command::new(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_lode").into()))
 }
 
 pub fn text(bytes: &[u8]) -> String {
@@ -60,168 +64,6 @@ pub fn shim(source: &str, folder: &Path) -> Option<PathBuf> {
             eprintln!("skipped: no C compiler: {error}");
             None
         }
-    }
-}
-
-/// A daemon that ends with its test.
-struct Daemon {
-    process: Child,
-    stdin: Option<ChildStdin>,
-    lines: std::io::Lines<BufReader<ChildStdout>>,
-}
-
-impl Daemon {
-    fn start(role: &str, config: &Path) -> Self {
-        let mut process = lode()
-            .args([role, "run", "--exit-with-parent", "--json", "--config"])
-            .arg(config)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("starts");
-        let stdin = process.stdin.take();
-        let lines = BufReader::new(process.stdout.take().expect("its events")).lines();
-        Self { process, stdin, lines }
-    }
-
-    /// Waits for an event; a daemon that ends without it is a failure.
-    fn wait_for(&mut self, event: &str) -> Value {
-        for line in self.lines.by_ref().map_while(Result::ok) {
-            let value: Value = serde_json::from_str(&line).expect("JSON");
-            if value["event"] == event {
-                return value;
-            }
-        }
-        panic!("the daemon ended before {event:?}");
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        drop(self.stdin.take());
-        let _ = self.process.wait();
-    }
-}
-
-/// A coordinator with an open epoch, and its verifier.
-pub struct Network {
-    pub id: String,
-    pub tcp: String,
-    pub quic: String,
-    /// Ended before the coordinator that they talk to.
-    _verifier: Daemon,
-    _coordinator: Daemon,
-    folder: tempfile::TempDir,
-}
-
-impl Network {
-    pub fn start(profile: &str, lease_ms: u64, max_completion_tokens: u32) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let place = folder.path().display();
-        let config = format!(
-            "data = \"{place}/coordinator\"\n\
-             listen = [\"/ip4/127.0.0.1/tcp/0\", \"/ip4/127.0.0.1/udp/0/quic-v1\"]\n\
-             [network]\nname = \"test\"\nquorum = 1\nverifiers = 1\n\
-             [campaign]\nprofile = \"{profile}\"\nlease_ms = {lease_ms}\n\
-             max_completion_tokens = {max_completion_tokens}\n\
-             [target]\ngraded = 1000\n"
-        );
-        let file = folder.path().join("coordinator.toml");
-        std::fs::write(&file, config).expect("written");
-        let mut coordinator = Daemon::start("coordinator", &file);
-        let ready = coordinator.wait_for("ready");
-        let id = ready["network"].as_str().expect("a network").to_owned();
-        let addresses: Vec<&str> =
-            ready["addresses"].as_array().expect("some").iter().filter_map(Value::as_str).collect();
-        let with = |part: &str| {
-            let found = addresses.iter().find(|address| address.contains(part));
-            (*found.expect("such an address")).to_owned()
-        };
-        let (tcp, quic) = (with("/tcp/"), with("/udp/"));
-        let file = folder.path().join("verifier.toml");
-        let config = format!(
-            "data = \"{place}/verifier\"\nnetwork = \"{id}\"\ncoordinator = [\"{tcp}\"]\nthreads = 1\n"
-        );
-        std::fs::write(&file, config).expect("written");
-        let verifier = Daemon::start("verifier", &file);
-        coordinator.wait_for("epoch_opened");
-        // Nobody reads its events any more; a full pipe would stop it.
-        let (discard, lines) = (
-            std::thread::Builder::new().name("events".into()),
-            std::mem::replace(&mut coordinator.lines, empty_lines()),
-        );
-        discard.spawn(move || lines.map_while(Result::ok).for_each(drop)).expect("a thread");
-        Self { id, tcp, quic, _verifier: verifier, _coordinator: coordinator, folder }
-    }
-}
-
-/// Lines of a process that says nothing.
-fn empty_lines() -> std::io::Lines<BufReader<ChildStdout>> {
-    let mut quiet = Command::new("true").stdout(Stdio::piped()).spawn().expect("starts");
-    let stdout = quiet.stdout.take().expect("its output");
-    let _ = quiet.wait();
-    BufReader::new(stdout).lines()
-}
-
-/// A rig's folder and configuration.
-pub struct Rig {
-    folder: std::rc::Rc<tempfile::TempDir>,
-    table: toml::Table,
-    name: String,
-}
-
-impl Rig {
-    pub fn new(network: &Network) -> Self {
-        let folder = std::rc::Rc::new(tempfile::tempdir().expect("a folder"));
-        let data = folder.path().join("data").display().to_string();
-        let table = toml::from_str(&format!(
-            "data = \"{data}\"\nnetwork = \"{}\"\ncoordinator = [\"{}\", \"{}\"]\n\
-             [engine]\nkind = \"native\"\nmodel = \"smollm2-135m\"\n",
-            network.id, network.tcp, network.quic
-        ))
-        .expect("TOML");
-        let rig = Self { folder, table, name: "miner.toml".into() };
-        rig.write();
-        rig
-    }
-
-    fn write(&self) {
-        let text = toml::to_string(&self.table).expect("TOML");
-        std::fs::write(self.config(), text).expect("written");
-    }
-
-    /// The same with another value of one key, in a file of its own.
-    pub fn with(&self, key: &str, value: &str) -> Self {
-        self.changed(key, value.into())
-    }
-
-    /// The same with other addresses.
-    pub fn at(&self, addresses: &[String]) -> Self {
-        self.changed("coordinator", addresses.to_vec().into())
-    }
-
-    fn changed(&self, key: &str, value: toml::Value) -> Self {
-        let mut table = self.table.clone();
-        match key.split_once('.') {
-            None => drop(table.insert(key.into(), value)),
-            Some((group, key)) => {
-                let group = table[group].as_table_mut().expect("a table");
-                group.insert(key.into(), value);
-            }
-        }
-        let name = format!("{}.toml", key.replace('.', "-"));
-        let rig = Self { folder: self.folder.clone(), table, name };
-        rig.write();
-        rig
-    }
-
-    pub fn config(&self) -> PathBuf {
-        self.folder.path().join(&self.name)
-    }
-
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
     }
 }
 

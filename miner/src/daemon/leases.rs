@@ -231,9 +231,11 @@ impl Network {
         }
     }
 
-    /// Names every lease that is not committed, and stops work on those that are over.
+    /// Names every lease that is not committed, and stops work on those that are over. Also what is
+    /// generated: a coordinator that was restarted takes a lease that nobody names for lost.
     pub(super) async fn heartbeat(&mut self) -> Result<(), MinerError> {
-        let jobs = self.store.queue().jobs().filter(|job| job.next() == Some(Step::Generate));
+        let open = |step| matches!(step, Some(Step::Generate | Step::Commit));
+        let jobs = self.store.queue().jobs().filter(|job| open(job.next()));
         let leases: Vec<LeaseId> = jobs.map(|job| job.lease.id).collect();
         if leases.is_empty() {
             return Ok(());

@@ -51,6 +51,8 @@ pub struct Book {
     /// Closes every stream without an answer.
     pub away: bool,
     pub leased: Vec<LeaseId>,
+    /// Leases that each heartbeat named.
+    pub heartbeats: Vec<Vec<LeaseId>>,
     pub commits: BTreeMap<LeaseId, GroupCommit>,
     pub attempts: BTreeMap<(LeaseId, u32), Attempt>,
     pub receipts: BTreeMap<(LeaseId, u32), Envelope>,
@@ -153,7 +155,10 @@ fn serve(
             MineReply::Joined { genesis: genesis.clone(), last_sequence: sequence }
         }
         MineRequest::Lease { .. } => book.lease(),
-        MineRequest::Heartbeat { .. } => MineReply::Alive { cancelled: Vec::new() },
+        MineRequest::Heartbeat { leases } => {
+            book.heartbeats.push(leases);
+            MineReply::Alive { cancelled: Vec::new() }
+        }
         MineRequest::Commit(commit) => {
             let lease = commit.lease;
             book.commits.insert(lease, commit);
