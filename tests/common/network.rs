@@ -146,6 +146,8 @@ pub struct Settings {
     pub max_completion_tokens: u32,
     /// Groups graded at which the epoch closes; 0 for no such end.
     pub graded: u64,
+    /// The IPv4 address that the coordinator listens at.
+    pub address: String,
     /// For data, and for logs where it is kept.
     pub folder: Folder,
     /// Told what the coordinator says once its epoch is open.
@@ -155,7 +157,8 @@ pub struct Settings {
 impl Settings {
     pub fn new(profile: &'static str, lease_ms: u64, max_completion_tokens: u32) -> Self {
         let folder = Folder::temporary();
-        Self { profile, lease_ms, max_completion_tokens, graded: 1000, folder, said: None }
+        let address = "127.0.0.1".into();
+        Self { profile, lease_ms, max_completion_tokens, graded: 1000, address, folder, said: None }
     }
 }
 
@@ -179,11 +182,12 @@ impl Network {
     }
 
     pub fn with(settings: Settings) -> Self {
-        let Settings { profile, lease_ms, max_completion_tokens, graded, folder, said } = settings;
+        let Settings { profile, lease_ms, max_completion_tokens, graded, address, folder, said } =
+            settings;
         let place = folder.path().display();
         let config = format!(
             "data = \"{place}/coordinator\"\n\
-             listen = [\"/ip4/127.0.0.1/tcp/0\", \"/ip4/127.0.0.1/udp/0/quic-v1\"]\n\
+             listen = [\"/ip4/{address}/tcp/0\", \"/ip4/{address}/udp/0/quic-v1\"]\n\
              [network]\nname = \"test\"\nquorum = 1\nverifiers = 1\n\
              [campaign]\nprofile = \"{profile}\"\nlease_ms = {lease_ms}\n\
              max_completion_tokens = {max_completion_tokens}\n\
