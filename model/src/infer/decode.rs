@@ -3,7 +3,8 @@
 use candle_core::{CpuStorage, Storage, Tensor};
 use rayon::prelude::*;
 
-use super::dot::{dot_rows, linears};
+use super::blocks::Compact;
+use super::dot::{Matrix, dot_rows, linears};
 use super::{Batch, Prefix, Row, Step};
 use crate::config::LlamaConfig;
 use crate::error::{ModelError, Result};
@@ -46,7 +47,12 @@ fn add(x: &mut [f32], y: &[f32]) {
 }
 
 /// Feeds one token to each row; the caller has checked tokens and room.
-pub(super) fn step(llama: &Llama, batch: &mut Batch, tokens: &[u32]) -> Result<Step> {
+pub(super) fn step(
+    llama: &Llama,
+    compact: Option<&Compact>,
+    batch: &mut Batch,
+    tokens: &[u32],
+) -> Result<Step> {
     let cfg = &llama.config;
     let rows = tokens.len();
     let half = cfg.head_dim / 2;
@@ -70,6 +76,11 @@ pub(super) fn step(llama: &Llama, batch: &mut Batch, tokens: &[u32]) -> Result<S
             &layer.down,
         ];
         with_slices(w, |[input_norm, q, k, v, o, post_norm, gate, up, down]| {
+            let own = [q, k, v, o, gate, up, down].map(Matrix::Real);
+            let [q, k, v, o, gate, up, down] = match compact.and_then(|all| all.layers.get(i)) {
+                Some(blocks) => std::array::from_fn(|at| blocks[at].matrix()),
+                None => own,
+            };
             let y = norm(&x, input_norm, cfg.rms_eps);
             let mut qkv = linears(&y, rows, &[q, k, v]);
             let (values, keys, queries) = (
@@ -108,6 +119,7 @@ pub(super) fn step(llama: &Llama, batch: &mut Batch, tokens: &[u32]) -> Result<S
     let head = llama.weights.lm_head.as_ref().unwrap_or(&llama.weights.embed);
     with_slices([&llama.weights.final_norm, head], |[final_norm, head]| {
         let hidden = norm(&x, final_norm, cfg.rms_eps);
+        let head = compact.map_or(Matrix::Real(head), |all| all.head.matrix());
         let logits = linears(&hidden, rows, &[head]).pop().unwrap_or_default();
         Ok(Step { rows, logits, hidden })
     })

@@ -8,7 +8,54 @@ use std::array::from_fn;
 
 use rayon::prelude::*;
 
+use super::blocks::{BLOCK, Block, Blocks, Eight, Four};
 use crate::kernels::real::{LANES, Real, horizontal};
+
+/// A matrix as decoding reads it, `[n, k]`.
+#[derive(Clone, Copy)]
+pub(super) enum Matrix<'m> {
+    Real(&'m [f32]),
+    Fours(&'m [Four]),
+    Eights(&'m [Eight]),
+}
+
+impl Blocks {
+    pub(super) fn matrix(&self) -> Matrix<'_> {
+        match self {
+            Self::Fours(blocks) => Matrix::Fours(blocks),
+            Self::Eights(blocks) => Matrix::Eights(blocks),
+        }
+    }
+}
+
+impl<'m> Matrix<'m> {
+    /// Rows of `k` numbers.
+    fn rows(self, k: usize) -> usize {
+        match self {
+            Self::Real(w) => w.len() / k,
+            Self::Fours(blocks) => blocks.len() / (k / BLOCK),
+            Self::Eights(blocks) => blocks.len() / (k / BLOCK),
+        }
+    }
+
+    /// Some rows at a time.
+    fn parts(self, k: usize, rows: usize) -> Vec<Self> {
+        match self {
+            Self::Real(w) => w.chunks(rows * k).map(Self::Real).collect(),
+            Self::Fours(blocks) => blocks.chunks(rows * (k / BLOCK)).map(Self::Fours).collect(),
+            Self::Eights(blocks) => blocks.chunks(rows * (k / BLOCK)).map(Self::Eights).collect(),
+        }
+    }
+
+    /// Its rows with all `rows` rows of `x`: `out` gets `rows` values for each of its own.
+    fn multiply(self, k: usize, x: &[f32], rows: usize, out: &mut [f32]) {
+        match self {
+            Self::Real(w) => real_rows(w, k, x, rows, out),
+            Self::Fours(blocks) => block_rows(blocks, k, x, rows, out),
+            Self::Eights(blocks) => block_rows(blocks, k, x, rows, out),
+        }
+    }
+}
 
 /// Multiply-adds that one task handles per activation row.
 const TASK_PRODUCTS: usize = 1 << 16;
@@ -86,29 +133,95 @@ fn dot_rows_2(w: [&[f32]; 2], xs: &[f32], out: [&mut [f32]; 2]) {
     }
 }
 
+fn real_rows(w: &[f32], k: usize, x: &[f32], rows: usize, out: &mut [f32]) {
+    for (w, out) in w.chunks(2 * k).zip(out.chunks_mut(2 * rows)) {
+        if out.len() == 2 * rows {
+            let (first, second) = out.split_at_mut(rows);
+            dot_rows_2([&w[..k], &w[k..]], x, [first, second]);
+        } else {
+            dot_rows(w, x, out);
+        }
+    }
+}
+
+/// As [`dots`], each block of the matrix made real once for all rows of `xs`.
+#[inline(always)]
+fn block_dots<B: Block, const N: usize, const R: usize>(w: [&[B]; N], xs: &[f32]) -> [[f32; R]; N] {
+    let blocks = w[0].len();
+    let w: [&[B]; N] = w.map(|row| &row[..blocks]);
+    let k = blocks * BLOCK;
+    let x: [&[[f32; LANES]]; R] = from_fn(|r| xs[r * k..(r + 1) * k].as_chunks::<LANES>().0);
+    let mut acc = [[[0f32; LANES]; R]; N];
+    for b in 0..blocks {
+        for n in 0..N {
+            let values = w[n][b].values();
+            for (c, values) in values.as_chunks::<LANES>().0.iter().enumerate() {
+                for r in 0..R {
+                    acc[n][r] = multiply_add(values, &x[r][b * (BLOCK / LANES) + c], &acc[n][r]);
+                }
+            }
+        }
+    }
+    acc.map(|rows| rows.map(horizontal))
+}
+
+/// Two rows of a matrix in blocks at a time with `R` rows of `xs`: with more, the compiler runs out of
+/// registers, and with one, additions wait for each other. The result for row `n` begins at
+/// `out[n * stride]`.
+fn block_columns<B: Block, const R: usize>(
+    blocks: &[B],
+    row_blocks: usize,
+    xs: &[f32],
+    out: &mut [f32],
+    stride: usize,
+) {
+    if R == 1 && !B::PAIRS {
+        for (row, out) in blocks.chunks(row_blocks).zip(out.chunks_mut(stride)) {
+            let [a] = block_dots::<B, 1, R>([row], xs);
+            out[..R].copy_from_slice(&a);
+        }
+        return;
+    }
+    let pairs = blocks.chunks(2 * row_blocks).zip(out.chunks_mut(2 * stride));
+    for (pair, out) in pairs {
+        if pair.len() == 2 * row_blocks {
+            let (first, second) = pair.split_at(row_blocks);
+            let [a, b] = block_dots::<B, 2, R>([first, second], xs);
+            out[..R].copy_from_slice(&a);
+            out[stride..stride + R].copy_from_slice(&b);
+        } else {
+            let [a] = block_dots::<B, 1, R>([pair], xs);
+            out[..R].copy_from_slice(&a);
+        }
+    }
+}
+
+fn block_rows<B: Block>(blocks: &[B], k: usize, x: &[f32], rows: usize, out: &mut [f32]) {
+    let row_blocks = k / BLOCK;
+    for (at, xs) in x.chunks(ROWS * k).enumerate() {
+        let out = &mut out[at * ROWS..];
+        match xs.len() / k {
+            1 => block_columns::<B, 1>(blocks, row_blocks, xs, out, rows),
+            2 => block_columns::<B, 2>(blocks, row_blocks, xs, out, rows),
+            3 => block_columns::<B, 3>(blocks, row_blocks, xs, out, rows),
+            _ => block_columns::<B, ROWS>(blocks, row_blocks, xs, out, rows),
+        }
+    }
+}
+
 /// `x Wᵀ` for several matrices at once, so that the threads meet once. `x` is `[rows, k]`, each
 /// `W` `[n, k]`; each result is `[rows, n]`.
-pub(super) fn linears(x: &[f32], rows: usize, matrices: &[&[f32]]) -> Vec<Vec<f32>> {
+pub(super) fn linears(x: &[f32], rows: usize, matrices: &[Matrix<'_>]) -> Vec<Vec<f32>> {
     let k = x.len() / rows;
     let per_task = (TASK_PRODUCTS / k).max(1);
     // Column by column first: a task owns some columns of the result, for all rows.
-    let mut columns: Vec<Vec<f32>> =
-        matrices.iter().map(|w| vec![0.0; w.len() / k * rows]).collect();
-    let tasks: Vec<(&[f32], &mut [f32])> = matrices
+    let mut columns: Vec<Vec<f32>> = matrices.iter().map(|w| vec![0.0; w.rows(k) * rows]).collect();
+    let tasks: Vec<(Matrix<'_>, &mut [f32])> = matrices
         .iter()
         .zip(&mut columns)
-        .flat_map(|(w, out)| w.chunks(per_task * k).zip(out.chunks_mut(per_task * rows)))
+        .flat_map(|(w, out)| w.parts(k, per_task).into_iter().zip(out.chunks_mut(per_task * rows)))
         .collect();
-    tasks.into_par_iter().for_each(|(w, out)| {
-        for (w, out) in w.chunks(2 * k).zip(out.chunks_mut(2 * rows)) {
-            if out.len() == 2 * rows {
-                let (first, second) = out.split_at_mut(rows);
-                dot_rows_2([&w[..k], &w[k..]], x, [first, second]);
-            } else {
-                dot_rows(w, x, out);
-            }
-        }
-    });
+    tasks.into_par_iter().for_each(|(w, out)| w.multiply(k, x, rows, out));
     if rows == 1 {
         return columns;
     }
@@ -140,13 +253,49 @@ mod tests {
                 let n = 5;
                 let x: Vec<f32> = (0..rows * k).map(value).collect();
                 let w: Vec<f32> = (0..n * k).map(|i| value(i + 17)).collect();
-                let y = &linears(&x, rows, &[&w])[0];
+                let y = &linears(&x, rows, &[Matrix::Real(&w)])[0];
                 for r in 0..rows {
                     for c in 0..n {
                         let want = dot(&w[c * k..(c + 1) * k], &x[r * k..(r + 1) * k]);
                         assert_eq!(y[r * n + c].to_bits(), want.to_bits(), "k {k} rows {rows}");
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_give_the_same_bits_as_their_numbers() {
+        let byte = |i: usize| ((i * 2_654_435_761) >> 7) as u8;
+        for row_blocks in [1, 3, 18] {
+            let (k, n) = (row_blocks * BLOCK, 7);
+            let bytes = |size: usize| (0..n * row_blocks * size).map(byte).collect::<Vec<u8>>();
+            // Halves of moderate size: neither infinite nor no number.
+            let tame = |mut bytes: Vec<u8>, size: usize, halves: usize| {
+                for block in bytes.chunks_mut(size) {
+                    (0..halves).for_each(|h| block[2 * h + 1] = 0x30 | block[2 * h + 1] & 0x83);
+                }
+                bytes
+            };
+            let fours: Vec<Four> = tame(bytes(Four::BYTES), Four::BYTES, 2)
+                .chunks(Four::BYTES)
+                .map(Four::read)
+                .collect();
+            let eights: Vec<Eight> = tame(bytes(Eight::BYTES), Eight::BYTES, 1)
+                .chunks(Eight::BYTES)
+                .map(Eight::read)
+                .collect();
+            let real_fours: Vec<f32> = fours.iter().flat_map(Block::values).collect();
+            let real_eights: Vec<f32> = eights.iter().flat_map(Block::values).collect();
+            for rows in 1..=19 {
+                let x: Vec<f32> = (0..rows * k).map(|i| f32::from(byte(i)) / 99.0 - 1.0).collect();
+                let got = linears(&x, rows, &[Matrix::Fours(&fours), Matrix::Eights(&eights)]);
+                let want =
+                    linears(&x, rows, &[Matrix::Real(&real_fours), Matrix::Real(&real_eights)]);
+                let bits = |all: &[Vec<f32>]| -> Vec<u32> {
+                    all.iter().flatten().map(|x| x.to_bits()).collect()
+                };
+                assert_eq!(bits(&got), bits(&want), "{row_blocks} blocks, {rows} rows");
             }
         }
     }

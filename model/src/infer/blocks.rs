@@ -1,0 +1,209 @@
+//! Matrices as a GGUF file has them: blocks of 32 small whole numbers with a common scale.
+//!
+//! Decoding reads every weight once a token, so its speed is that of memory, and a block is a fifth
+//! (Q4_1) or two sevenths (Q8_0) of its numbers in f32. Each block becomes exactly the f32 numbers
+//! that dequantising the whole file gives, and they are multiplied and added in the order of
+//! [`crate::kernels::real::dot`]: the result is the same, bit for bit.
+
+use std::{array::from_fn, sync::Arc};
+
+use candle_core::quantized::GgmlDType;
+use half::f16;
+
+use crate::{
+    config::LlamaConfig,
+    error::Result,
+    gguf::Gguf,
+    weights::{gguf_name, layer_names},
+};
+
+/// Numbers of a block.
+pub(super) const BLOCK: usize = 32;
+
+/// A block of either kind.
+pub(super) trait Block: Copy + Sync {
+    /// Its bytes in a file.
+    const BYTES: usize;
+    /// Whether two rows at a time are faster with one row of activations: measured.
+    const PAIRS: bool;
+    /// From its bytes in a file, of which there are [`Block::BYTES`].
+    fn read(bytes: &[u8]) -> Self;
+    /// Its numbers.
+    fn values(&self) -> [f32; BLOCK];
+}
+
+/// Q4_1: `scale * q + least` with `q` from 0 to 15.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Four {
+    scale: f32,
+    least: f32,
+    /// The first sixteen in the low halves, the others in the high ones.
+    quants: [u8; BLOCK / 2],
+}
+
+/// Q8_0: `scale * q`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Eight {
+    scale: f32,
+    quants: [i8; BLOCK],
+}
+
+fn real(bytes: &[u8], at: usize) -> f32 {
+    f16::from_le_bytes([bytes[at], bytes[at + 1]]).to_f32()
+}
+
+impl Block for Four {
+    const BYTES: usize = 20;
+    const PAIRS: bool = true;
+
+    fn read(bytes: &[u8]) -> Self {
+        Self { scale: real(bytes, 0), least: real(bytes, 2), quants: from_fn(|i| bytes[4 + i]) }
+    }
+
+    #[inline(always)]
+    fn values(&self) -> [f32; BLOCK] {
+        let mut all = [0.0; BLOCK];
+        let (low, high) = all.split_at_mut(BLOCK / 2);
+        for ((low, high), q) in low.iter_mut().zip(high).zip(&self.quants) {
+            // Not fused: dequantising rounds in between, too.
+            *low = f32::from(q & 15) * self.scale + self.least;
+            *high = f32::from(q >> 4) * self.scale + self.least;
+        }
+        all
+    }
+}
+
+impl Block for Eight {
+    const BYTES: usize = 34;
+    const PAIRS: bool = false;
+
+    fn read(bytes: &[u8]) -> Self {
+        Self { scale: real(bytes, 0), quants: from_fn(|i| bytes[2 + i] as i8) }
+    }
+
+    #[inline(always)]
+    fn values(&self) -> [f32; BLOCK] {
+        // A loop: the compiler does not make vector instructions of `map`.
+        let mut all = [0.0; BLOCK];
+        for (value, q) in all.iter_mut().zip(&self.quants) {
+            *value = f32::from(*q) * self.scale;
+        }
+        all
+    }
+}
+
+/// A matrix in blocks, row after row.
+#[derive(Clone, Debug)]
+pub(super) enum Blocks {
+    Fours(Vec<Four>),
+    Eights(Vec<Eight>),
+}
+
+/// All matrices that decoding multiplies with.
+#[derive(Debug)]
+pub(crate) struct Compact {
+    /// For each layer: q, k, v, o, gate, up, down.
+    pub(super) layers: Vec<[Blocks; MATRICES.len()]>,
+    /// The output matrix.
+    pub(super) head: Blocks,
+}
+
+/// Places of the matrices among [`layer_names`].
+const MATRICES: [usize; 7] = [1, 2, 3, 4, 6, 7, 8];
+
+impl Compact {
+    /// The matrices of a file; `None` where one of them is of another kind.
+    pub(crate) fn read(gguf: &Gguf, cfg: &LlamaConfig) -> Result<Option<Arc<Self>>> {
+        let mut layers = Vec::with_capacity(cfg.layers);
+        for layer in 0..cfg.layers {
+            let names = layer_names(layer);
+            let mut found = Vec::with_capacity(MATRICES.len());
+            for place in MATRICES {
+                let Some(blocks) = Blocks::read(gguf, cfg, &names[place])? else {
+                    return Ok(None);
+                };
+                found.push(blocks);
+            }
+            match found.try_into() {
+                Ok(found) => layers.push(found),
+                Err(_) => return Ok(None),
+            }
+        }
+        let head = if cfg.tied_embeddings { "model.embed_tokens.weight" } else { "lm_head.weight" };
+        let head = Blocks::read(gguf, cfg, head)?;
+        Ok(head.map(|head| Arc::new(Self { layers, head })))
+    }
+}
+
+impl Blocks {
+    fn read(gguf: &Gguf, cfg: &LlamaConfig, name: &str) -> Result<Option<Self>> {
+        let (name, heads) = gguf_name(cfg, name)?;
+        let Some((&[rows, columns], dtype)) =
+            gguf.tensor(&name).and_then(|info| Some((info.dims.first_chunk::<2>()?, info.dtype)))
+        else {
+            return Ok(None);
+        };
+        if columns % BLOCK != 0 || heads.is_some_and(|heads| rows % (2 * heads) != 0) {
+            return Ok(None);
+        }
+        let order = |row: usize| heads.map_or(row, |heads| row_in_file(row, rows / heads));
+        Ok(match dtype {
+            GgmlDType::Q4_1 => Some(Self::Fours(ordered(&gguf.raw(&name)?, columns, rows, order))),
+            GgmlDType::Q8_0 => Some(Self::Eights(ordered(&gguf.raw(&name)?, columns, rows, order))),
+            _ => None,
+        })
+    }
+}
+
+/// Where a file has the row of a rotary head: it interleaves the head's halves, see
+/// `weights::unpermute`.
+fn row_in_file(row: usize, head_rows: usize) -> usize {
+    let (head, at) = (row / head_rows, row % head_rows);
+    let half = head_rows / 2;
+    head * head_rows + at % half * 2 + at / half
+}
+
+fn ordered<B: Block>(
+    raw: &[u8],
+    columns: usize,
+    rows: usize,
+    order: impl Fn(usize) -> usize,
+) -> Vec<B> {
+    let row_bytes = columns / BLOCK * B::BYTES;
+    let row = |row: usize| raw.get(order(row) * row_bytes..(order(row) + 1) * row_bytes);
+    let bytes = (0..rows).filter_map(row).flat_map(|row| row.chunks_exact(B::BYTES));
+    bytes.map(B::read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Tensor, quantized::QTensor};
+
+    fn check<B: Block>(dtype: GgmlDType) {
+        let numbers: Vec<f32> =
+            (0..64 * BLOCK).map(|i| ((i * 2_654_435_761) % 10_007) as f32 / 777.0 - 6.0).collect();
+        let tensor = Tensor::from_vec(numbers, (8, 8 * BLOCK), &Device::Cpu).expect("a tensor");
+        let quantised = QTensor::quantize(&tensor, dtype).expect("quantises");
+        let raw = quantised.data().expect("its bytes");
+        let want = quantised.dequantize(&Device::Cpu).expect("dequantises");
+        let want: Vec<f32> = want.flatten_all().and_then(|t| t.to_vec1()).expect("f32");
+        let blocks: Vec<B> = ordered(&raw, 8 * BLOCK, 8, |row| row);
+        let got: Vec<f32> = blocks.iter().flat_map(|block| block.values()).collect();
+        let bits = |all: &[f32]| all.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&got), bits(&want));
+    }
+
+    #[test]
+    fn blocks_are_the_numbers_that_dequantising_gives() {
+        check::<Four>(GgmlDType::Q4_1);
+        check::<Eight>(GgmlDType::Q8_0);
+    }
+
+    #[test]
+    fn rows_of_a_rotary_head_are_put_back_in_order() {
+        // Two heads of six rows: a file has 0 3 1 4 2 5 of each.
+        let found: Vec<usize> = (0..12).map(|row| row_in_file(row, 6)).collect();
+        assert_eq!(found, [0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11]);
+    }
+}
