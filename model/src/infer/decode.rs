@@ -1,10 +1,12 @@
 //! One decoding step of a batch, on plain slices.
 
-use candle_core::{CpuStorage, Storage, Tensor};
-use rayon::prelude::*;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+use candle_core::{CpuStorage, Layout, Storage, Tensor};
 
 use super::blocks::Compact;
 use super::dot::{Matrix, dot_rows, linears};
+use super::team::{Team, with_team};
 use super::{Batch, Prefix, Row, Step};
 use crate::config::LlamaConfig;
 use crate::error::{ModelError, Result};
@@ -14,23 +16,27 @@ use crate::kernels::rope::rotate_token;
 use crate::kernels::swiglu::silu_mul;
 use crate::llama::Llama;
 
-/// Calls `f` with the values of contiguous f32 CPU tensors.
-fn with_slices<const N: usize, R>(
-    tensors: [&Tensor; N],
-    f: impl FnOnce([&[f32]; N]) -> Result<R>,
-) -> Result<R> {
-    let guards = tensors.map(Tensor::storage_and_layout);
-    let mut slices: [&[f32]; N] = [&[]; N];
-    for (slice, (storage, layout)) in slices.iter_mut().zip(&guards) {
-        let Storage::Cpu(CpuStorage::F32(data)) = &**storage else {
-            return Err(ModelError::Unsupported("decoding runs on f32 weights on the CPU".into()));
-        };
-        let Some((from, to)) = layout.contiguous_offsets() else {
-            return Err(ModelError::Invalid("a weight is not contiguous".into()));
-        };
-        *slice = &data[from..to];
-    }
-    f(slices)
+/// The storages of tensors, held as long as their values are read.
+type Held<'a> = (RwLockReadGuard<'a, Storage>, &'a Layout);
+
+/// The values of a contiguous f32 CPU tensor.
+fn slice<'a>((storage, layout): &'a Held<'_>) -> Result<&'a [f32]> {
+    let Storage::Cpu(CpuStorage::F32(data)) = &**storage else {
+        return Err(ModelError::Unsupported("decoding runs on f32 weights on the CPU".into()));
+    };
+    let Some((from, to)) = layout.contiguous_offsets() else {
+        return Err(ModelError::Invalid("a weight is not contiguous".into()));
+    };
+    Ok(&data[from..to])
+}
+
+/// Norms and matrices of one layer.
+#[derive(Clone, Copy)]
+struct Layer<'m> {
+    input_norm: &'m [f32],
+    post_norm: &'m [f32],
+    /// q, k, v, o, gate, up, down.
+    matrices: [Matrix<'m>; 7],
 }
 
 /// Norms each row of `x` `[rows, hidden]`.
@@ -54,75 +60,111 @@ pub(super) fn step(
     tokens: &[u32],
 ) -> Result<Step> {
     let cfg = &llama.config;
-    let rows = tokens.len();
-    let half = cfg.head_dim / 2;
-    let mut x = with_slices([&llama.weights.embed], |[embed]| {
-        Ok(tokens
-            .iter()
-            .flat_map(|t| &embed[*t as usize * cfg.hidden..(*t as usize + 1) * cfg.hidden])
-            .copied()
-            .collect::<Vec<f32>>())
-    })?;
-    for (i, layer) in llama.weights.layers.iter().enumerate() {
-        let w = [
-            &layer.input_norm,
-            &layer.q,
-            &layer.k,
-            &layer.v,
-            &layer.o,
-            &layer.post_norm,
-            &layer.gate,
-            &layer.up,
-            &layer.down,
-        ];
-        with_slices(w, |[input_norm, q, k, v, o, post_norm, gate, up, down]| {
-            let own = [q, k, v, o, gate, up, down].map(Matrix::Real);
-            let [q, k, v, o, gate, up, down] = match compact.and_then(|all| all.layers.get(i)) {
-                Some(blocks) => std::array::from_fn(|at| blocks[at].matrix()),
-                None => own,
+    let weights = &llama.weights;
+    let head = weights.lm_head.as_ref().unwrap_or(&weights.embed);
+    let held = [&weights.embed, &weights.final_norm, head].map(Tensor::storage_and_layout);
+    let [embed, final_norm, head] = [slice(&held[0])?, slice(&held[1])?, slice(&held[2])?];
+    let head = compact.map_or(Matrix::Real(head), |all| all.head.matrix());
+    let held: Vec<[Held<'_>; 9]> = weights
+        .layers
+        .iter()
+        .map(|w| {
+            [&w.input_norm, &w.post_norm, &w.q, &w.k, &w.v, &w.o, &w.gate, &w.up, &w.down]
+                .map(Tensor::storage_and_layout)
+        })
+        .collect();
+    let mut layers = Vec::with_capacity(held.len());
+    for (i, held) in held.iter().enumerate() {
+        let mut matrices = [Matrix::Real(&[]); 7];
+        for (at, matrix) in matrices.iter_mut().enumerate() {
+            *matrix = match compact.and_then(|all| all.layers.get(i)) {
+                Some(blocks) => blocks[at].matrix(),
+                None => Matrix::Real(slice(&held[2 + at])?),
             };
-            let y = norm(&x, input_norm, cfg.rms_eps);
-            let mut qkv = linears(&y, rows, &[q, k, v]);
-            let (values, keys, queries) = (
-                qkv.pop().unwrap_or_default(),
-                qkv.pop().unwrap_or_default(),
-                qkv.pop().unwrap_or_default(),
-            );
-            let (mut queries, mut keys) = (queries, keys);
-            for (r, row) in batch.rows.iter_mut().enumerate() {
-                let angles = row.len * half..(row.len + 1) * half;
-                let (cos, sin) = (&batch.cos[angles.clone()], &batch.sin[angles]);
-                let (qw, kw) = (cfg.q_width(), cfg.kv_width());
-                rotate_token(&mut queries[r * qw..(r + 1) * qw], cos, sin, 1.0);
-                rotate_token(&mut keys[r * kw..(r + 1) * kw], cos, sin, 1.0);
-                row.append(
-                    cfg,
-                    batch.capacity,
-                    i,
-                    &keys[r * kw..(r + 1) * kw],
-                    &values[r * kw..(r + 1) * kw],
-                );
-            }
-            let attended = attend(cfg, batch, i, &queries);
-            add(&mut x, &linears(&attended, rows, &[o])[0]);
-            let y = norm(&x, post_norm, cfg.rms_eps);
-            let gate_up = linears(&y, rows, &[gate, up]);
-            let inner: Vec<f32> =
-                gate_up[0].iter().zip(&gate_up[1]).map(|(a, b)| silu_mul(*a, *b)).collect();
-            add(&mut x, &linears(&inner, rows, &[down])[0]);
-            Ok(())
-        })?;
+        }
+        let (input_norm, post_norm) = (slice(&held[0])?, slice(&held[1])?);
+        layers.push(Layer { input_norm, post_norm, matrices });
     }
+    let Batch { prefix, capacity, rows, cos, sin } = batch;
+    let store = Store {
+        cfg,
+        prefix,
+        capacity: *capacity,
+        rows: rows.iter_mut().map(RwLock::new).collect(),
+        cos,
+        sin,
+    };
+    let embedded = |token: &u32| &embed[*token as usize * cfg.hidden..][..cfg.hidden];
+    let x: Vec<f32> = tokens.iter().flat_map(embedded).copied().collect();
+    let (hidden, logits) = with_team(|team| forward(team, &store, &layers, x, final_norm, head))?;
     for row in &mut batch.rows {
         row.len += 1;
     }
-    let head = llama.weights.lm_head.as_ref().unwrap_or(&llama.weights.embed);
-    with_slices([&llama.weights.final_norm, head], |[final_norm, head]| {
-        let hidden = norm(&x, final_norm, cfg.rms_eps);
-        let head = compact.map_or(Matrix::Real(head), |all| all.head.matrix());
-        let logits = linears(&hidden, rows, &[head]).pop().unwrap_or_default();
-        Ok(Step { rows, logits, hidden })
-    })
+    Ok(Step { rows: tokens.len(), logits, hidden })
+}
+
+/// The normed hidden states and the logits of the rows whose embedded tokens are `x`.
+fn forward<'env>(
+    team: &Team<'env>,
+    store: &'env Store<'_>,
+    layers: &[Layer<'env>],
+    mut x: Vec<f32>,
+    final_norm: &[f32],
+    head: Matrix<'env>,
+) -> Result<(Vec<f32>, Vec<f32>)> {
+    let (cfg, rows) = (store.cfg, store.rows.len());
+    for (i, layer) in layers.iter().enumerate() {
+        let [q, k, v, o, gate, up, down] = layer.matrices;
+        let y = norm(&x, layer.input_norm, cfg.rms_eps);
+        let [mut queries, mut keys, values] = linears(team, y, rows, [q, k, v])?;
+        store.rotate_and_append(i, &mut queries, &mut keys, &values);
+        let attended = attend(team, store, i, queries)?;
+        let [attended] = linears(team, attended, rows, [o])?;
+        add(&mut x, &attended);
+        let y = norm(&x, layer.post_norm, cfg.rms_eps);
+        let [mut inner, up] = linears(team, y, rows, [gate, up])?;
+        inner.iter_mut().zip(&up).for_each(|(gate, up)| *gate = silu_mul(*gate, *up));
+        let [fed] = linears(team, inner, rows, [down])?;
+        add(&mut x, &fed);
+    }
+    let hidden = norm(&x, final_norm, cfg.rms_eps);
+    let [logits] = linears(team, hidden.clone(), rows, [head])?;
+    Ok((hidden, logits))
+}
+
+/// Keys and values of a batch while a step reads and writes them.
+struct Store<'b> {
+    cfg: &'b LlamaConfig,
+    prefix: &'b Prefix,
+    capacity: usize,
+    rows: Vec<RwLock<&'b mut Row>>,
+    cos: &'b [f32],
+    sin: &'b [f32],
+}
+
+impl Store<'_> {
+    /// Rotates each row's queries and keys and keeps keys and values.
+    fn rotate_and_append(
+        &self,
+        layer: usize,
+        queries: &mut [f32],
+        keys: &mut [f32],
+        values: &[f32],
+    ) {
+        let (cfg, half) = (self.cfg, self.cfg.head_dim / 2);
+        let heads = queries
+            .chunks_exact_mut(cfg.q_width())
+            .zip(keys.chunks_exact_mut(cfg.kv_width()))
+            .zip(values.chunks_exact(cfg.kv_width()));
+        for (row, ((queries, keys), values)) in self.rows.iter().zip(heads) {
+            let mut row = row.write().unwrap_or_else(PoisonError::into_inner);
+            let angles = row.len * half..(row.len + 1) * half;
+            let (cos, sin) = (&self.cos[angles.clone()], &self.sin[angles]);
+            rotate_token(queries, cos, sin, 1.0);
+            rotate_token(keys, cos, sin, 1.0);
+            row.append(cfg, self.capacity, layer, keys, values);
+        }
+    }
 }
 
 impl Row {
@@ -150,17 +192,24 @@ impl Row {
 
 /// Attention of each row's newest token over the shared prefix and the row's own tokens.
 /// `queries` is `[rows, heads * head_dim]`, rotated; so is the result.
-fn attend(cfg: &LlamaConfig, batch: &Batch, layer: usize, queries: &[f32]) -> Vec<f32> {
-    let (d, group) = (cfg.head_dim, cfg.group());
-    let mut out = vec![0.0; queries.len()];
+fn attend<'env>(
+    team: &Team<'env>,
+    store: &'env Store<'_>,
+    layer: usize,
+    queries: Vec<f32>,
+) -> Result<Vec<f32>> {
+    let cfg = store.cfg;
     // The query heads of one key head lie side by side: one task for each (row, key head).
-    out.par_chunks_mut(group * d).zip(queries.par_chunks(group * d)).enumerate().for_each(
-        |(task, (out, q))| {
-            let (row, head) = (&batch.rows[task / cfg.kv_heads], task % cfg.kv_heads);
-            attend_group(cfg, &batch.prefix, batch.capacity, row, layer, head, q, out);
-        },
-    );
-    out
+    let width = cfg.group() * cfg.head_dim;
+    let found = team.run(queries.len() / width, move |task| {
+        let (row, head) = (&store.rows[task / cfg.kv_heads], task % cfg.kv_heads);
+        let row = row.read().unwrap_or_else(PoisonError::into_inner);
+        let mut out = vec![0.0; width];
+        let q = &queries[task * width..(task + 1) * width];
+        attend_group(cfg, store.prefix, store.capacity, &row, layer, head, q, &mut out);
+        out
+    })?;
+    Ok(found.concat())
 }
 
 #[allow(clippy::too_many_arguments)]

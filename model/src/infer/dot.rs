@@ -6,9 +6,11 @@
 
 use std::array::from_fn;
 
-use rayon::prelude::*;
+use wide::f32x8;
 
-use super::blocks::{BLOCK, Block, Blocks, Eight, Four};
+use super::blocks::{BLOCK, Block, Blocks, CHUNKS, Eight, Four};
+use super::team::Team;
+use crate::error::Result;
 use crate::kernels::real::{LANES, Real, horizontal};
 
 /// A matrix as decoding reads it, `[n, k]`.
@@ -58,10 +60,12 @@ impl<'m> Matrix<'m> {
 }
 
 /// Multiply-adds that one task handles per activation row.
-const TASK_PRODUCTS: usize = 1 << 16;
+const TASK_PRODUCTS: usize = 1 << 15;
 /// Activation rows that are multiplied together; with two matrix rows their sums fill half of the
 /// sixteen vector registers of AVX2.
 const ROWS: usize = 4;
+/// As [`ROWS`], with one row of a matrix in blocks.
+const BLOCK_ROWS: usize = 8;
 
 /// `w x + acc`, lane by lane. Written so that the compiler makes one vector instruction of it and
 /// keeps `acc` in a register; a loop over the lanes in place becomes scalar code.
@@ -150,100 +154,127 @@ fn block_dots<B: Block, const N: usize, const R: usize>(w: [&[B]; N], xs: &[f32]
     let blocks = w[0].len();
     let w: [&[B]; N] = w.map(|row| &row[..blocks]);
     let k = blocks * BLOCK;
-    let x: [&[[f32; LANES]]; R] = from_fn(|r| xs[r * k..(r + 1) * k].as_chunks::<LANES>().0);
-    let mut acc = [[[0f32; LANES]; R]; N];
+    let x: [&[[[f32; LANES]; CHUNKS]]; R] = from_fn(|r| {
+        let chunks = xs[r * k..(r + 1) * k].as_chunks::<LANES>().0;
+        &chunks.as_chunks::<CHUNKS>().0[..blocks]
+    });
+    let mut acc = [[f32x8::ZERO; R]; N];
     for b in 0..blocks {
         for n in 0..N {
             let values = w[n][b].values();
-            for (c, values) in values.as_chunks::<LANES>().0.iter().enumerate() {
+            for c in 0..CHUNKS {
                 for r in 0..R {
-                    acc[n][r] = multiply_add(values, &x[r][b * (BLOCK / LANES) + c], &acc[n][r]);
+                    acc[n][r] = values[c].mul_add(f32x8::new(x[r][b][c]), acc[n][r]);
                 }
             }
         }
     }
-    acc.map(|rows| rows.map(horizontal))
+    acc.map(|rows| rows.map(|sums| horizontal(sums.to_array())))
 }
 
-/// Two rows of a matrix in blocks at a time with `R` rows of `xs`: with more, the compiler runs out of
-/// registers, and with one, additions wait for each other. The result for row `n` begins at
-/// `out[n * stride]`.
-fn block_columns<B: Block, const R: usize>(
+/// `N` rows of a matrix in blocks at a time with `R` rows of `xs`. The results for row `n` of the
+/// matrix begin at `out[n * stride]`.
+#[inline(never)]
+fn block_columns<B: Block, const N: usize, const R: usize>(
     blocks: &[B],
     row_blocks: usize,
     xs: &[f32],
     out: &mut [f32],
     stride: usize,
 ) {
-    if R == 1 && !B::PAIRS {
-        for (row, out) in blocks.chunks(row_blocks).zip(out.chunks_mut(stride)) {
-            let [a] = block_dots::<B, 1, R>([row], xs);
-            out[..R].copy_from_slice(&a);
+    let groups = blocks.chunks_exact(N * row_blocks);
+    let rest = groups.remainder().chunks_exact(row_blocks);
+    let (first, last) = out.split_at_mut(groups.len() * N * stride);
+    for (group, out) in groups.zip(first.chunks_mut(N * stride)) {
+        let found = block_dots::<B, N, R>(from_fn(|n| &group[n * row_blocks..][..row_blocks]), xs);
+        for (out, found) in out.chunks_mut(stride).zip(&found) {
+            out[..R].copy_from_slice(found);
         }
-        return;
     }
-    let pairs = blocks.chunks(2 * row_blocks).zip(out.chunks_mut(2 * stride));
-    for (pair, out) in pairs {
-        if pair.len() == 2 * row_blocks {
-            let (first, second) = pair.split_at(row_blocks);
-            let [a, b] = block_dots::<B, 2, R>([first, second], xs);
-            out[..R].copy_from_slice(&a);
-            out[stride..stride + R].copy_from_slice(&b);
-        } else {
-            let [a] = block_dots::<B, 1, R>([pair], xs);
-            out[..R].copy_from_slice(&a);
-        }
+    for (row, out) in rest.zip(last.chunks_mut(stride)) {
+        let [found] = block_dots::<B, 1, R>([row], xs);
+        out[..R].copy_from_slice(&found);
     }
 }
 
 fn block_rows<B: Block>(blocks: &[B], k: usize, x: &[f32], rows: usize, out: &mut [f32]) {
     let row_blocks = k / BLOCK;
-    for (at, xs) in x.chunks(ROWS * k).enumerate() {
-        let out = &mut out[at * ROWS..];
-        match xs.len() / k {
-            1 => block_columns::<B, 1>(blocks, row_blocks, xs, out, rows),
-            2 => block_columns::<B, 2>(blocks, row_blocks, xs, out, rows),
-            3 => block_columns::<B, 3>(blocks, row_blocks, xs, out, rows),
-            _ => block_columns::<B, ROWS>(blocks, row_blocks, xs, out, rows),
-        }
+    for (at, xs) in x.chunks(BLOCK_ROWS * k).enumerate() {
+        let out = &mut out[at * BLOCK_ROWS..];
+        // Two rows of the matrix where that fits the registers: else the sums of one row of
+        // activations wait for each other.
+        let columns = match xs.len() / k {
+            1 if B::PAIRS => block_columns::<B, 2, 1>,
+            1 => block_columns::<B, 1, 1>,
+            2 => block_columns::<B, 2, 2>,
+            3 => block_columns::<B, 2, 3>,
+            4 => block_columns::<B, 2, 4>,
+            5 => block_columns::<B, 1, 5>,
+            6 => block_columns::<B, 1, 6>,
+            7 => block_columns::<B, 1, 7>,
+            _ => block_columns::<B, 1, BLOCK_ROWS>,
+        };
+        columns(blocks, row_blocks, xs, out, rows);
     }
 }
 
-/// `x Wᵀ` for several matrices at once, so that the threads meet once. `x` is `[rows, k]`, each
+/// `x Wᵀ` for several matrices at once, so that the team meets once. `x` is `[rows, k]`, each
 /// `W` `[n, k]`; each result is `[rows, n]`.
-pub(super) fn linears(x: &[f32], rows: usize, matrices: &[Matrix<'_>]) -> Vec<Vec<f32>> {
+pub(super) fn linears<'env, const N: usize>(
+    team: &Team<'env>,
+    x: Vec<f32>,
+    rows: usize,
+    matrices: [Matrix<'env>; N],
+) -> Result<[Vec<f32>; N]> {
     let k = x.len() / rows;
-    let per_task = (TASK_PRODUCTS / k).max(1);
-    // Column by column first: a task owns some columns of the result, for all rows.
-    let mut columns: Vec<Vec<f32>> = matrices.iter().map(|w| vec![0.0; w.rows(k) * rows]).collect();
-    let tasks: Vec<(Matrix<'_>, &mut [f32])> = matrices
-        .iter()
-        .zip(&mut columns)
-        .flat_map(|(w, out)| w.parts(k, per_task).into_iter().zip(out.chunks_mut(per_task * rows)))
-        .collect();
-    tasks.into_par_iter().for_each(|(w, out)| w.multiply(k, x, rows, out));
+    // Even, for kernels that take two rows of a matrix at a time.
+    let per_task = (TASK_PRODUCTS / k).max(2) / 2 * 2;
+    let parts = matrices.map(|w| w.parts(k, per_task));
+    let counts = parts.each_ref().map(Vec::len);
+    let parts = parts.concat();
+    let found = team.run(parts.len(), move |task| {
+        let w = parts[task];
+        let mut columns = vec![0.0; w.rows(k) * rows];
+        w.multiply(k, &x, rows, &mut columns);
+        by_row(columns, rows)
+    })?;
+    let mut found = found.as_slice();
+    Ok(counts.map(|count| {
+        let (own, others) = found.split_at(count);
+        found = others;
+        let mut out = Vec::with_capacity(own.iter().map(Vec::len).sum());
+        for r in 0..rows {
+            for part in own {
+                let n = part.len() / rows;
+                out.extend_from_slice(&part[r * n..(r + 1) * n]);
+            }
+        }
+        out
+    }))
+}
+
+/// `[n, rows]` as `[rows, n]`.
+fn by_row(columns: Vec<f32>, rows: usize) -> Vec<f32> {
     if rows == 1 {
         return columns;
     }
-    columns
-        .iter()
-        .map(|columns| {
-            let n = columns.len() / rows;
-            let mut out = vec![0.0; columns.len()];
-            out.par_chunks_mut(n).enumerate().for_each(|(r, out)| {
-                for (o, column) in out.iter_mut().zip(columns.chunks_exact(rows)) {
-                    *o = column[r];
-                }
-            });
-            out
-        })
-        .collect()
+    (0..rows).flat_map(|r| columns.iter().skip(r).step_by(rows)).copied().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::infer::blocks::tests::numbers;
+    use crate::infer::team::with_team;
     use crate::kernels::real::dot;
+
+    fn products<const N: usize>(
+        x: &[f32],
+        rows: usize,
+        matrices: [Matrix<'_>; N],
+    ) -> [Vec<f32>; N] {
+        with_team(|team| linears(team, x.to_vec(), rows, matrices)).expect("no thread fails")
+    }
 
     #[test]
     fn every_row_count_and_remainder_gives_the_same_bits_as_one_dot() {
@@ -253,7 +284,7 @@ mod tests {
                 let n = 5;
                 let x: Vec<f32> = (0..rows * k).map(value).collect();
                 let w: Vec<f32> = (0..n * k).map(|i| value(i + 17)).collect();
-                let y = &linears(&x, rows, &[Matrix::Real(&w)])[0];
+                let y = &products(&x, rows, [Matrix::Real(&w)])[0];
                 for r in 0..rows {
                     for c in 0..n {
                         let want = dot(&w[c * k..(c + 1) * k], &x[r * k..(r + 1) * k]);
@@ -285,13 +316,13 @@ mod tests {
                 .chunks(Eight::BYTES)
                 .map(Eight::read)
                 .collect();
-            let real_fours: Vec<f32> = fours.iter().flat_map(Block::values).collect();
-            let real_eights: Vec<f32> = eights.iter().flat_map(Block::values).collect();
+            let real_fours: Vec<f32> = fours.iter().flat_map(numbers).collect();
+            let real_eights: Vec<f32> = eights.iter().flat_map(numbers).collect();
             for rows in 1..=19 {
                 let x: Vec<f32> = (0..rows * k).map(|i| f32::from(byte(i)) / 99.0 - 1.0).collect();
-                let got = linears(&x, rows, &[Matrix::Fours(&fours), Matrix::Eights(&eights)]);
+                let got = products(&x, rows, [Matrix::Fours(&fours), Matrix::Eights(&eights)]);
                 let want =
-                    linears(&x, rows, &[Matrix::Real(&real_fours), Matrix::Real(&real_eights)]);
+                    products(&x, rows, [Matrix::Real(&real_fours), Matrix::Real(&real_eights)]);
                 let bits = |all: &[Vec<f32>]| -> Vec<u32> {
                     all.iter().flatten().map(|x| x.to_bits()).collect()
                 };

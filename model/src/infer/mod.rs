@@ -12,6 +12,7 @@
 mod blocks;
 mod decode;
 mod dot;
+mod team;
 
 use std::sync::Arc;
 
