@@ -94,8 +94,15 @@ impl Block for Eight {
     #[inline(always)]
     fn values(&self) -> [f32x8; CHUNKS] {
         let scale = f32x8::splat(self.scale);
-        let chunks = self.quants.as_chunks::<LANES>().0;
-        from_fn(|c| f32x8::from_i32x8(i32x8::new(chunks[c].map(i32::from))) * scale)
+        let mut values = [f32x8::ZERO; CHUNKS];
+        for (value, chunk) in values.iter_mut().zip(self.quants.as_chunks::<LANES>().0) {
+            let mut q = [0; LANES];
+            for (q, byte) in q.iter_mut().zip(chunk) {
+                *q = i32::from(*byte);
+            }
+            *value = f32x8::from_i32x8(i32x8::new(q)) * scale;
+        }
+        values
     }
 }
 
@@ -193,9 +200,9 @@ pub(super) mod tests {
     }
 
     fn check<B: Block>(dtype: GgmlDType) {
-        let numbers: Vec<f32> =
+        let plain: Vec<f32> =
             (0..64 * BLOCK).map(|i| ((i * 2_654_435_761) % 10_007) as f32 / 777.0 - 6.0).collect();
-        let tensor = Tensor::from_vec(numbers, (8, 8 * BLOCK), &Device::Cpu).expect("a tensor");
+        let tensor = Tensor::from_vec(plain, (8, 8 * BLOCK), &Device::Cpu).expect("a tensor");
         let quantised = QTensor::quantize(&tensor, dtype).expect("quantises");
         let raw = quantised.data().expect("its bytes");
         let want = quantised.dequantize(&Device::Cpu).expect("dequantises");

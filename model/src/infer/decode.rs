@@ -1,17 +1,17 @@
 //! One decoding step of a batch, on plain slices.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{PoisonError, RwLockReadGuard};
 
 use candle_core::{CpuStorage, Layout, Storage, Tensor};
 
 use super::blocks::Compact;
-use super::dot::{Matrix, dot_rows, linears};
+use super::attend::{Seen, attend};
+use super::dot::{Matrix, linears};
 use super::team::{Team, with_team};
 use super::{Batch, Prefix, Row, Step};
 use crate::config::LlamaConfig;
 use crate::error::{ModelError, Result};
 use crate::kernels::norm::norm_row;
-use crate::kernels::real::{axpy, exp_sum, max};
 use crate::kernels::rope::rotate_token;
 use crate::kernels::swiglu::silu_mul;
 use crate::llama::Llama;
@@ -85,18 +85,11 @@ pub(super) fn step(
         let (input_norm, post_norm) = (slice(&held[0])?, slice(&held[1])?);
         layers.push(Layer { input_norm, post_norm, matrices });
     }
-    let Batch { prefix, capacity, rows, cos, sin } = batch;
-    let store = Store {
-        cfg,
-        prefix,
-        capacity: *capacity,
-        rows: rows.iter_mut().map(RwLock::new).collect(),
-        cos,
-        sin,
-    };
+    let Batch { prefix, rows, cos, sin, .. } = &*batch;
+    let store = Store { cfg, prefix, rows, cos, sin };
     let embedded = |token: &u32| &embed[*token as usize * cfg.hidden..][..cfg.hidden];
     let x: Vec<f32> = tokens.iter().flat_map(embedded).copied().collect();
-    let (hidden, logits) = with_team(|team| forward(team, &store, &layers, x, final_norm, head))?;
+    let (hidden, logits) = with_team(|team| forward(team, &store, &layers, x, final_norm, head));
     for row in &mut batch.rows {
         row.len += 1;
     }
@@ -111,38 +104,37 @@ fn forward<'env>(
     mut x: Vec<f32>,
     final_norm: &[f32],
     head: Matrix<'env>,
-) -> Result<(Vec<f32>, Vec<f32>)> {
+) -> (Vec<f32>, Vec<f32>) {
     let (cfg, rows) = (store.cfg, store.rows.len());
     for (i, layer) in layers.iter().enumerate() {
         let [q, k, v, o, gate, up, down] = layer.matrices;
         let y = norm(&x, layer.input_norm, cfg.rms_eps);
-        let [mut queries, mut keys, values] = linears(team, y, rows, [q, k, v])?;
+        let [mut queries, mut keys, values] = linears(team, y, rows, [q, k, v]);
         store.rotate_and_append(i, &mut queries, &mut keys, &values);
-        let attended = attend(team, store, i, queries)?;
-        let [attended] = linears(team, attended, rows, [o])?;
+        let attended = attend(team, cfg, store.seen(i), queries);
+        let [attended] = linears(team, attended, rows, [o]);
         add(&mut x, &attended);
         let y = norm(&x, layer.post_norm, cfg.rms_eps);
-        let [mut inner, up] = linears(team, y, rows, [gate, up])?;
+        let [mut inner, up] = linears(team, y, rows, [gate, up]);
         inner.iter_mut().zip(&up).for_each(|(gate, up)| *gate = silu_mul(*gate, *up));
-        let [fed] = linears(team, inner, rows, [down])?;
+        let [fed] = linears(team, inner, rows, [down]);
         add(&mut x, &fed);
     }
     let hidden = norm(&x, final_norm, cfg.rms_eps);
-    let [logits] = linears(team, hidden.clone(), rows, [head])?;
-    Ok((hidden, logits))
+    let [logits] = linears(team, hidden.clone(), rows, [head]);
+    (hidden, logits)
 }
 
-/// Keys and values of a batch while a step reads and writes them.
+/// Keys and values of a batch.
 struct Store<'b> {
     cfg: &'b LlamaConfig,
     prefix: &'b Prefix,
-    capacity: usize,
-    rows: Vec<RwLock<&'b mut Row>>,
+    rows: &'b [Row],
     cos: &'b [f32],
     sin: &'b [f32],
 }
 
-impl Store<'_> {
+impl<'b> Store<'b> {
     /// Rotates each row's queries and keys and keeps keys and values.
     fn rotate_and_append(
         &self,
@@ -157,99 +149,18 @@ impl Store<'_> {
             .zip(keys.chunks_exact_mut(cfg.kv_width()))
             .zip(values.chunks_exact(cfg.kv_width()));
         for (row, ((queries, keys), values)) in self.rows.iter().zip(heads) {
-            let mut row = row.write().unwrap_or_else(PoisonError::into_inner);
             let angles = row.len * half..(row.len + 1) * half;
             let (cos, sin) = (&self.cos[angles.clone()], &self.sin[angles]);
             rotate_token(queries, cos, sin, 1.0);
             rotate_token(keys, cos, sin, 1.0);
-            row.append(cfg, self.capacity, layer, keys, values);
+            let mut own = row.layers[layer].write().unwrap_or_else(PoisonError::into_inner);
+            own.put(row.len, keys, values);
         }
-    }
-}
-
-impl Row {
-    /// Start of one head's keys (or values) in this row's store.
-    fn at(cfg: &LlamaConfig, capacity: usize, layer: usize, head: usize) -> usize {
-        (layer * cfg.kv_heads + head) * capacity * cfg.head_dim
     }
 
-    fn append(
-        &mut self,
-        cfg: &LlamaConfig,
-        capacity: usize,
-        layer: usize,
-        keys: &[f32],
-        values: &[f32],
-    ) {
-        let d = cfg.head_dim;
-        for h in 0..cfg.kv_heads {
-            let at = Self::at(cfg, capacity, layer, h) + self.len * d;
-            self.k[at..at + d].copy_from_slice(&keys[h * d..(h + 1) * d]);
-            self.v[at..at + d].copy_from_slice(&values[h * d..(h + 1) * d]);
-        }
-    }
-}
-
-/// Attention of each row's newest token over the shared prefix and the row's own tokens.
-/// `queries` is `[rows, heads * head_dim]`, rotated; so is the result.
-fn attend<'env>(
-    team: &Team<'env>,
-    store: &'env Store<'_>,
-    layer: usize,
-    queries: Vec<f32>,
-) -> Result<Vec<f32>> {
-    let cfg = store.cfg;
-    // The query heads of one key head lie side by side: one task for each (row, key head).
-    let width = cfg.group() * cfg.head_dim;
-    let found = team.run(queries.len() / width, move |task| {
-        let (row, head) = (&store.rows[task / cfg.kv_heads], task % cfg.kv_heads);
-        let row = row.read().unwrap_or_else(PoisonError::into_inner);
-        let mut out = vec![0.0; width];
-        let q = &queries[task * width..(task + 1) * width];
-        attend_group(cfg, store.prefix, store.capacity, &row, layer, head, q, &mut out);
-        out
-    })?;
-    Ok(found.concat())
-}
-
-#[allow(clippy::too_many_arguments)]
-fn attend_group(
-    cfg: &LlamaConfig,
-    prefix: &Prefix,
-    capacity: usize,
-    row: &Row,
-    layer: usize,
-    head: usize,
-    q: &[f32],
-    out: &mut [f32],
-) {
-    let (d, group) = (cfg.head_dim, cfg.group());
-    let own = Row::at(cfg, capacity, layer, head);
-    let own = own..own + (row.len + 1) * d;
-    let shared = head * prefix.len * d..(head + 1) * prefix.len * d;
-    let (pk, pv) = &prefix.layers[layer];
-    let keys = pk[shared.clone()].chunks_exact(d).chain(row.k[own.clone()].chunks_exact(d));
-    let values = pv[shared].chunks_exact(d).chain(row.v[own].chunks_exact(d));
-    let count = prefix.len + row.len + 1;
-    let mut by_key = vec![0.0; count * group];
-    for (key, scores) in keys.zip(by_key.chunks_exact_mut(group)) {
-        dot_rows(key, q, scores);
-    }
-    let scale = 1.0 / (d as f32).sqrt();
-    let mut scores = vec![0.0; count];
-    for g in 0..group {
-        for (s, column) in scores.iter_mut().zip(by_key.chunks_exact(group)) {
-            *s = column[g];
-        }
-        let top = max(&scores) * scale;
-        let inverse = 1.0 / exp_sum(&mut scores, scale, top);
-        for (s, column) in scores.iter().zip(by_key.chunks_exact_mut(group)) {
-            column[g] = s * inverse;
-        }
-    }
-    for (value, weights) in values.zip(by_key.chunks_exact(group)) {
-        for (w, out) in weights.iter().zip(out.chunks_exact_mut(d)) {
-            axpy(*w, value, out);
-        }
+    /// What the newest token of each row sees.
+    fn seen(&self, layer: usize) -> Vec<Seen<'b>> {
+        let (prompt, len) = (&self.prefix.layers[layer], self.prefix.len);
+        self.rows.iter().map(|row| (len, prompt, row.len + 1, &row.layers[layer])).collect()
     }
 }
