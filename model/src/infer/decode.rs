@@ -109,19 +109,25 @@ fn forward<'env>(
     for (i, layer) in layers.iter().enumerate() {
         let [q, k, v, o, gate, up, down] = layer.matrices;
         let y = norm(&x, layer.input_norm, cfg.rms_eps);
-        let [mut queries, mut keys, values] = linears(team, y, rows, [q, k, v]);
-        store.rotate_and_append(i, &mut queries, &mut keys, &values);
+        let queries = store.rotate_and_append(i, linears(team, y, rows, [q, k, v]));
         let attended = attend(team, cfg, store.seen(i), queries);
-        let [attended] = linears(team, attended, rows, [o]);
-        add(&mut x, &attended);
+        add(&mut x, &linears(team, attended, rows, [o]));
         let y = norm(&x, layer.post_norm, cfg.rms_eps);
-        let [mut inner, up] = linears(team, y, rows, [gate, up]);
-        inner.iter_mut().zip(&up).for_each(|(gate, up)| *gate = silu_mul(*gate, *up));
-        let [fed] = linears(team, inner, rows, [down]);
-        add(&mut x, &fed);
+        let gates_and_ups = linears(team, y, rows, [gate, up]);
+        let mut inner = vec![0.0; gates_and_ups.len() / 2];
+        let widths = (cfg.intermediate, 2 * cfg.intermediate);
+        for (inner, row) in
+            inner.chunks_exact_mut(widths.0).zip(gates_and_ups.chunks_exact(widths.1))
+        {
+            let (gates, ups) = row.split_at(cfg.intermediate);
+            for ((inner, gate), up) in inner.iter_mut().zip(gates).zip(ups) {
+                *inner = silu_mul(*gate, *up);
+            }
+        }
+        add(&mut x, &linears(team, inner, rows, [down]));
     }
     let hidden = norm(&x, final_norm, cfg.rms_eps);
-    let [logits] = linears(team, hidden.clone(), rows, [head]);
+    let logits = linears(team, hidden.clone(), rows, [head]);
     (hidden, logits)
 }
 
@@ -135,27 +141,22 @@ struct Store<'b> {
 }
 
 impl<'b> Store<'b> {
-    /// Rotates each row's queries and keys and keeps keys and values.
-    fn rotate_and_append(
-        &self,
-        layer: usize,
-        queries: &mut [f32],
-        keys: &mut [f32],
-        values: &[f32],
-    ) {
+    /// Rotates queries and keys, keeps keys and values and returns the queries. Each row of `qkv`
+    /// has its queries, keys and values.
+    fn rotate_and_append(&self, layer: usize, mut qkv: Vec<f32>) -> Vec<f32> {
         let (cfg, half) = (self.cfg, self.cfg.head_dim / 2);
-        let heads = queries
-            .chunks_exact_mut(cfg.q_width())
-            .zip(keys.chunks_exact_mut(cfg.kv_width()))
-            .zip(values.chunks_exact(cfg.kv_width()));
-        for (row, ((queries, keys), values)) in self.rows.iter().zip(heads) {
+        let (qw, kw) = (cfg.q_width(), cfg.kv_width());
+        let mut all = Vec::with_capacity(self.rows.len() * qw);
+        for (row, qkv) in self.rows.iter().zip(qkv.chunks_exact_mut(qw + 2 * kw)) {
+            let (turning, values) = qkv.split_at_mut(qw + kw);
             let angles = row.len * half..(row.len + 1) * half;
-            let (cos, sin) = (&self.cos[angles.clone()], &self.sin[angles]);
-            rotate_token(queries, cos, sin, 1.0);
-            rotate_token(keys, cos, sin, 1.0);
+            rotate_token(turning, &self.cos[angles.clone()], &self.sin[angles], 1.0);
+            let (queries, keys) = turning.split_at(qw);
             let mut own = row.layers[layer].write().unwrap_or_else(PoisonError::into_inner);
             own.put(row.len, keys, values);
+            all.extend_from_slice(queries);
         }
+        all
     }
 
     /// What the newest token of each row sees.

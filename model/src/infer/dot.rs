@@ -4,7 +4,7 @@
 //! than the product. Here each row of the matrix is read once, straight through, and multiplied
 //! with all activation rows while it is in registers, so the speed is that of memory.
 
-use std::array::from_fn;
+use std::{array::from_fn, ops::Range};
 
 use wide::f32x8;
 
@@ -39,12 +39,13 @@ impl<'m> Matrix<'m> {
         }
     }
 
-    /// Some rows at a time.
-    fn parts(self, k: usize, rows: usize) -> Vec<Self> {
+    /// Some of its rows.
+    fn part(self, k: usize, rows: Range<usize>) -> Self {
+        let of = |row: usize| rows.start * row..rows.end * row;
         match self {
-            Self::Real(w) => w.chunks(rows * k).map(Self::Real).collect(),
-            Self::Fours(blocks) => blocks.chunks(rows * (k / BLOCK)).map(Self::Fours).collect(),
-            Self::Eights(blocks) => blocks.chunks(rows * (k / BLOCK)).map(Self::Eights).collect(),
+            Self::Real(w) => Self::Real(&w[of(k)]),
+            Self::Fours(blocks) => Self::Fours(&blocks[of(k / BLOCK)]),
+            Self::Eights(blocks) => Self::Eights(&blocks[of(k / BLOCK)]),
         }
     }
 
@@ -58,8 +59,13 @@ impl<'m> Matrix<'m> {
     }
 }
 
-/// Multiply-adds that one task handles per activation row.
-const TASK_PRODUCTS: usize = 1 << 15;
+/// Least multiply-adds of a task for an activation row: below, handing it out costs more.
+const TASK_PRODUCTS: usize = 1 << 14;
+/// Parts of a product that are left for whoever is done first: `1 / LEFT`, in `LEFT` tasks a thread.
+const LEFT: usize = 4;
+/// Rows of a matrix that a task has a multiple of, so that few are left over by kernels that take
+/// some at a time.
+const STEP: usize = 4;
 /// Activation rows that are multiplied together; with two matrix rows their sums fill half of the
 /// sixteen vector registers of AVX2.
 const ROWS: usize = 4;
@@ -223,39 +229,59 @@ fn block_rows<B: Block>(blocks: &[B], k: usize, x: &[f32], rows: usize, out: &mu
     }
 }
 
-/// `x Wᵀ` for several matrices at once, so that the team meets once. `x` is `[rows, k]`, each
-/// `W` `[n, k]`; each result is `[rows, n]`.
+/// Rows of each task of a product with `n` rows of a matrix: a long run for each thread, since memory
+/// is read ahead of it, and then short ones, so that all threads end together.
+fn shares(n: usize, k: usize, threads: usize) -> Vec<Range<usize>> {
+    let least = TASK_PRODUCTS.div_ceil(k);
+    let steps = |rows: usize| rows.max(least).next_multiple_of(STEP);
+    let long = steps((n - n / LEFT) / threads);
+    let short = steps(n / LEFT / LEFT / threads);
+    let mut shares = Vec::with_capacity(threads * (1 + LEFT) + 1);
+    let mut from = 0;
+    while from < n {
+        let to = n.min(from + if shares.len() < threads { long } else { short });
+        shares.push(from..to);
+        from = to;
+    }
+    shares
+}
+
+/// `x Wᵀ` for matrices one under the other, so that the team meets once. `x` is `[rows, k]`, each
+/// `W` `[n, k]`; the result is `[rows, Σ n]`.
 pub(super) fn linears<'env, const N: usize>(
     team: &Team<'env>,
     x: Vec<f32>,
     rows: usize,
     matrices: [Matrix<'env>; N],
-) -> [Vec<f32>; N] {
+) -> Vec<f32> {
     let k = x.len() / rows;
-    // Even, for kernels that take two rows of a matrix at a time.
-    let per_task = (TASK_PRODUCTS / k).max(2) / 2 * 2;
-    let parts = matrices.map(|w| w.parts(k, per_task));
-    let counts = parts.each_ref().map(Vec::len);
-    let parts = parts.concat();
-    let found = team.run(parts.len(), move |task| {
-        let w = parts[task];
-        let mut columns = vec![0.0; w.rows(k) * rows];
-        w.multiply(k, &x, rows, &mut columns);
+    let total: usize = matrices.iter().map(|w| w.rows(k)).sum();
+    let shares = shares(total, k, team.threads());
+    let found = team.run(shares.len(), move |task| {
+        let share = shares[task].clone();
+        let mut columns = vec![0.0; share.len() * rows];
+        let mut out = columns.as_mut_slice();
+        let mut first = 0;
+        for w in matrices {
+            let n = w.rows(k);
+            let (from, to) = (share.start.max(first), share.end.min(first + n));
+            if from < to {
+                let (own, others) = out.split_at_mut((to - from) * rows);
+                w.part(k, from - first..to - first).multiply(k, &x, rows, own);
+                out = others;
+            }
+            first += n;
+        }
         by_row(columns, rows)
     });
-    let mut found = found.as_slice();
-    counts.map(|count| {
-        let (own, others) = found.split_at(count);
-        found = others;
-        let mut out = Vec::with_capacity(own.iter().map(Vec::len).sum());
-        for r in 0..rows {
-            for part in own {
-                let n = part.len() / rows;
-                out.extend_from_slice(&part[r * n..(r + 1) * n]);
-            }
+    let mut out = Vec::with_capacity(total * rows);
+    for r in 0..rows {
+        for part in &found {
+            let n = part.len() / rows;
+            out.extend_from_slice(&part[r * n..(r + 1) * n]);
         }
-        out
-    })
+    }
+    out
 }
 
 /// `[n, rows]` as `[rows, n]`.
@@ -277,7 +303,7 @@ mod tests {
         x: &[f32],
         rows: usize,
         matrices: [Matrix<'_>; N],
-    ) -> [Vec<f32>; N] {
+    ) -> Vec<f32> {
         with_team(|team| linears(team, x.to_vec(), rows, matrices))
     }
 
@@ -289,13 +315,26 @@ mod tests {
                 let n = 5;
                 let x: Vec<f32> = (0..rows * k).map(value).collect();
                 let w: Vec<f32> = (0..n * k).map(|i| value(i + 17)).collect();
-                let y = &products(&x, rows, [Matrix::Real(&w)])[0];
+                let y = products(&x, rows, [Matrix::Real(&w)]);
                 for r in 0..rows {
                     for c in 0..n {
                         let want = dot(&w[c * k..(c + 1) * k], &x[r * k..(r + 1) * k]);
                         assert_eq!(y[r * n + c].to_bits(), want.to_bits(), "k {k} rows {rows}");
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn shares_follow_each_other_and_leave_no_row_out() {
+        for (n, k) in [(1, 1), (5, 64), (960, 576), (49_152, 576), (576, 1_536), (1_000_000, 8)] {
+            for threads in [1, 2, 3, 64] {
+                let shares = shares(n, k, threads);
+                let ends = shares.windows(2).all(|pair| pair[0].end == pair[1].start);
+                assert!(ends && shares[0].start == 0 && shares[shares.len() - 1].end == n);
+                assert!(shares.iter().all(|share| !share.is_empty()));
+                assert!(shares.len() <= threads * (1 + 2 * LEFT) + 1, "{} tasks", shares.len());
             }
         }
     }
@@ -328,9 +367,7 @@ mod tests {
                 let got = products(&x, rows, [Matrix::Fours(&fours), Matrix::Eights(&eights)]);
                 let want =
                     products(&x, rows, [Matrix::Real(&real_fours), Matrix::Real(&real_eights)]);
-                let bits = |all: &[Vec<f32>]| -> Vec<u32> {
-                    all.iter().flatten().map(|x| x.to_bits()).collect()
-                };
+                let bits = |all: &[f32]| all.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
                 assert_eq!(bits(&got), bits(&want), "{row_blocks} blocks, {rows} rows");
             }
         }

@@ -93,6 +93,11 @@ pub(super) fn with_team<'env, R: Send>(lead: impl FnOnce(&Team<'env>) -> R + Sen
 }
 
 impl<'env> Team<'env> {
+    /// The leader and its helpers, whether they have come or not.
+    pub(super) fn threads(&self) -> usize {
+        self.helpers + 1
+    }
+
     fn help(&self) {
         let mut seen = 0;
         loop {
