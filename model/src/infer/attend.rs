@@ -10,6 +10,7 @@
 
 use std::{
     array::from_fn,
+    ops::Range,
     sync::{PoisonError, RwLock, RwLockReadGuard},
 };
 
@@ -101,19 +102,31 @@ pub(super) fn attend<'env>(
     seen: Vec<Seen<'env>>,
     queries: Vec<f32>,
 ) -> Vec<f32> {
-    // The query heads of one key head lie side by side: one task for each (row, key head).
-    let width = cfg.group() * cfg.head_dim;
-    let found = team.run(queries.len() / width, move |task| {
-        let (prompt_len, prompt, own_len, own) = seen[task / cfg.kv_heads];
+    // The query heads of one key head lie side by side and share a task, but for the last key heads
+    // where there are not as many for each thread.
+    let (d, all) = (cfg.head_dim, seen.len() * cfg.kv_heads);
+    let whole = all - all % team.threads();
+    let mut tasks: Vec<(usize, Range<usize>)> = Vec::with_capacity(all * cfg.group());
+    for at in 0..all {
+        let first = at * cfg.group();
+        if at < whole {
+            tasks.push((at, first..first + cfg.group()));
+        } else {
+            tasks.extend((first..first + cfg.group()).map(|q| (at, q..q + 1)));
+        }
+    }
+    let found = team.run(tasks.len(), move |task| {
+        let (at, heads) = &tasks[task];
+        let (prompt_len, prompt, own_len, own) = seen[at / cfg.kv_heads];
         let own: RwLockReadGuard<'_, Memory> = own.read().unwrap_or_else(PoisonError::into_inner);
-        let head = task % cfg.kv_heads;
+        let head = at % cfg.kv_heads;
         let parts = [prompt.head(head, prompt_len), own.head(head, own_len)];
-        group(parts, cfg.head_dim, &queries[task * width..(task + 1) * width])
+        group(parts, d, &queries[heads.start * d..heads.end * d])
     });
     found.concat()
 }
 
-/// Attention of all query heads of one key head.
+/// Attention of query heads of one key head.
 fn group(parts: [Part<'_>; 2], d: usize, queries: &[f32]) -> Vec<f32> {
     let mut out = vec![0.0; queries.len()];
     for (q, out) in queries.chunks(TOGETHER * d).zip(out.chunks_mut(TOGETHER * d)) {
@@ -169,26 +182,32 @@ fn scores<const G: usize>(
     out: &mut [Vec<f32>; G],
     start: usize,
 ) {
-    let q = &q[..d];
+    let (q, q_rest) = q.as_chunks::<LANES>();
     for (b, block) in part.keys.chunks_exact(LANES * d).enumerate() {
-        let block = &block.as_chunks::<LANES>().0[..d];
-        // The sum that `dot` has in its lane `l`, for eight tokens.
-        let lane = |l: usize| {
-            let mut sums = [f32x8::ZERO; G];
-            let mut i = l;
-            while i < d {
-                let keys = f32x8::new(block[i]);
-                for g in 0..G {
-                    sums[g] = keys.mul_add(f32x8::splat(q[i][g]), sums[g]);
+        let (keys, keys_rest) = block.as_chunks::<LANES>().0.as_chunks::<LANES>();
+        // The sums that `dot` has in four of its lanes, for eight tokens; all eight do not fit the
+        // registers.
+        let four = |lanes: [usize; 4]| -> [f32x8; G] {
+            let mut sums = [[f32x8::ZERO; G]; 4];
+            for (keys, q) in keys.iter().zip(q) {
+                for (sums, l) in sums.iter_mut().zip(lanes) {
+                    let keys = f32x8::new(keys[l]);
+                    for g in 0..G {
+                        sums[g] = keys.mul_add(f32x8::splat(q[l][g]), sums[g]);
+                    }
                 }
-                i += LANES;
             }
-            sums
+            for (sums, l) in sums.iter_mut().zip(lanes) {
+                if let (Some(keys), Some(q)) = (keys_rest.get(l), q_rest.get(l)) {
+                    for g in 0..G {
+                        sums[g] = f32x8::new(*keys).mul_add(f32x8::splat(q[g]), sums[g]);
+                    }
+                }
+            }
+            from_fn(|g| (sums[0][g] + sums[1][g]) + (sums[2][g] + sums[3][g]))
         };
-        let pair = |a: [f32x8; G], b: [f32x8; G]| -> [f32x8; G] { from_fn(|g| a[g] + b[g]) };
-        let even = pair(pair(lane(0), lane(4)), pair(lane(2), lane(6)));
-        let odd = pair(pair(lane(1), lane(5)), pair(lane(3), lane(7)));
-        let found = pair(even, odd);
+        let (even, odd) = (four([0, 4, 2, 6]), four([1, 5, 3, 7]));
+        let found: [f32x8; G] = from_fn(|g| even[g] + odd[g]);
         let tokens = LANES.min(part.len - b * LANES);
         let from = start + b * LANES;
         for g in 0..G {

@@ -29,8 +29,6 @@ pub(super) const CHUNKS: usize = BLOCK / LANES;
 pub(super) trait Block: Copy + Sync {
     /// Its bytes in a file.
     const BYTES: usize;
-    /// Whether two rows at a time are faster with few rows of activations: measured.
-    const PAIRS: bool;
     /// From its bytes in a file, of which there are [`Block::BYTES`].
     fn read(bytes: &[u8]) -> Self;
     /// Its numbers. In vectors by hand: whether the compiler makes them of a loop depends on what
@@ -61,7 +59,6 @@ fn real(bytes: &[u8], at: usize) -> f32 {
 
 impl Block for Four {
     const BYTES: usize = 20;
-    const PAIRS: bool = true;
 
     fn read(bytes: &[u8]) -> Self {
         // A byte has a number of the first half in its low bits and one of the second in its high.
@@ -85,7 +82,6 @@ impl Block for Four {
 
 impl Block for Eight {
     const BYTES: usize = 34;
-    const PAIRS: bool = false;
 
     fn read(bytes: &[u8]) -> Self {
         Self { scale: real(bytes, 0), quants: from_fn(|i| bytes[2 + i] as i8) }
@@ -106,11 +102,15 @@ impl Block for Eight {
     }
 }
 
-/// A matrix in blocks, row after row.
+/// Rows of a matrix whose blocks lie side by side.
+pub(super) const SIDE: usize = 4;
+
+/// A matrix in blocks: the first block of each of [`SIDE`] rows, their second blocks and so on, then
+/// the next rows. Rows that are multiplied together are read as one stream that way.
 #[derive(Clone, Debug)]
 pub(super) enum Blocks {
-    Fours(Vec<Four>),
-    Eights(Vec<Eight>),
+    Fours(Vec<[Four; SIDE]>),
+    Eights(Vec<[Eight; SIDE]>),
 }
 
 /// All matrices that decoding multiplies with.
@@ -157,7 +157,10 @@ impl Blocks {
         else {
             return Ok(None);
         };
-        if columns % BLOCK != 0 || heads.is_some_and(|heads| rows % (2 * heads) != 0) {
+        if columns % BLOCK != 0
+            || rows % SIDE != 0
+            || heads.is_some_and(|heads| rows % (2 * heads) != 0)
+        {
             return Ok(None);
         }
         let order = |row: usize| heads.map_or(row, |heads| row_in_file(row, rows / heads));
@@ -177,16 +180,22 @@ fn row_in_file(row: usize, head_rows: usize) -> usize {
     head * head_rows + at % half * 2 + at / half
 }
 
-fn ordered<B: Block>(
+pub(super) fn ordered<B: Block>(
     raw: &[u8],
     columns: usize,
     rows: usize,
     order: impl Fn(usize) -> usize,
-) -> Vec<B> {
-    let row_bytes = columns / BLOCK * B::BYTES;
-    let row = |row: usize| raw.get(order(row) * row_bytes..(order(row) + 1) * row_bytes);
-    let bytes = (0..rows).filter_map(row).flat_map(|row| row.chunks_exact(B::BYTES));
-    bytes.map(B::read).collect()
+) -> Vec<[B; SIDE]> {
+    let row_blocks = columns / BLOCK;
+    let block = |row: usize, at: usize| {
+        let start = (order(row) * row_blocks + at) * B::BYTES;
+        B::read(&raw[start..start + B::BYTES])
+    };
+    let mut blocks = Vec::with_capacity(rows / SIDE * row_blocks);
+    for first in (0..rows).step_by(SIDE) {
+        blocks.extend((0..row_blocks).map(|at| from_fn(|row| block(first + row, at))));
+    }
+    blocks
 }
 
 #[cfg(test)]
@@ -194,9 +203,11 @@ pub(super) mod tests {
     use super::*;
     use candle_core::{Device, Tensor, quantized::QTensor};
 
-    pub(in crate::infer) fn numbers<B: Block>(block: &B) -> [f32; BLOCK] {
-        let values = block.values().map(f32x8::to_array);
-        from_fn(|i| values[i / LANES][i % LANES])
+    /// The numbers of a matrix with rows of `k`, row after row.
+    pub(in crate::infer) fn numbers<B: Block>(blocks: &[[B; SIDE]], k: usize) -> Vec<f32> {
+        let rows = blocks.chunks(k / BLOCK).flat_map(|side| (0..SIDE).map(move |row| (side, row)));
+        let blocks = rows.flat_map(|(side, row)| side.iter().map(move |blocks| blocks[row]));
+        blocks.flat_map(|block| block.values()).flat_map(f32x8::to_array).collect()
     }
 
     fn check<B: Block>(dtype: GgmlDType) {
@@ -207,8 +218,8 @@ pub(super) mod tests {
         let raw = quantised.data().expect("its bytes");
         let want = quantised.dequantize(&Device::Cpu).expect("dequantises");
         let want: Vec<f32> = want.flatten_all().and_then(|t| t.to_vec1()).expect("f32");
-        let blocks: Vec<B> = ordered(&raw, 8 * BLOCK, 8, |row| row);
-        let got: Vec<f32> = blocks.iter().flat_map(numbers).collect();
+        let blocks: Vec<[B; SIDE]> = ordered(&raw, 8 * BLOCK, 8, |row| row);
+        let got = numbers(&blocks, 8 * BLOCK);
         let bits = |all: &[f32]| all.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&got), bits(&want));
     }

@@ -4,8 +4,8 @@ use std::sync::{PoisonError, RwLockReadGuard};
 
 use candle_core::{CpuStorage, Layout, Storage, Tensor};
 
-use super::blocks::Compact;
 use super::attend::{Seen, attend};
+use super::blocks::Compact;
 use super::dot::{Matrix, linears};
 use super::team::{Team, with_team};
 use super::{Batch, Prefix, Row, Step};

@@ -8,7 +8,7 @@ use std::{array::from_fn, ops::Range};
 
 use wide::f32x8;
 
-use super::blocks::{BLOCK, Block, Blocks, CHUNKS, Eight, Four};
+use super::blocks::{BLOCK, Block, Blocks, CHUNKS, Eight, Four, SIDE};
 use super::team::Team;
 use crate::kernels::real::{LANES, Real, horizontal};
 
@@ -16,8 +16,8 @@ use crate::kernels::real::{LANES, Real, horizontal};
 #[derive(Clone, Copy)]
 pub(super) enum Matrix<'m> {
     Real(&'m [f32]),
-    Fours(&'m [Four]),
-    Eights(&'m [Eight]),
+    Fours(&'m [[Four; SIDE]]),
+    Eights(&'m [[Eight; SIDE]]),
 }
 
 impl Blocks {
@@ -34,18 +34,18 @@ impl<'m> Matrix<'m> {
     fn rows(self, k: usize) -> usize {
         match self {
             Self::Real(w) => w.len() / k,
-            Self::Fours(blocks) => blocks.len() / (k / BLOCK),
-            Self::Eights(blocks) => blocks.len() / (k / BLOCK),
+            Self::Fours(blocks) => blocks.len() / (k / BLOCK) * SIDE,
+            Self::Eights(blocks) => blocks.len() / (k / BLOCK) * SIDE,
         }
     }
 
-    /// Some of its rows.
+    /// Some of its rows, in blocks a multiple of [`SIDE`] from a multiple of it on.
     fn part(self, k: usize, rows: Range<usize>) -> Self {
-        let of = |row: usize| rows.start * row..rows.end * row;
+        let sides = rows.start / SIDE * (k / BLOCK)..rows.end / SIDE * (k / BLOCK);
         match self {
-            Self::Real(w) => Self::Real(&w[of(k)]),
-            Self::Fours(blocks) => Self::Fours(&blocks[of(k / BLOCK)]),
-            Self::Eights(blocks) => Self::Eights(&blocks[of(k / BLOCK)]),
+            Self::Real(w) => Self::Real(&w[rows.start * k..rows.end * k]),
+            Self::Fours(blocks) => Self::Fours(&blocks[sides]),
+            Self::Eights(blocks) => Self::Eights(&blocks[sides]),
         }
     }
 
@@ -63,9 +63,6 @@ impl<'m> Matrix<'m> {
 const TASK_PRODUCTS: usize = 1 << 14;
 /// Parts of a product that are left for whoever is done first: `1 / LEFT`, in `LEFT` tasks a thread.
 const LEFT: usize = 4;
-/// Rows of a matrix that a task has a multiple of, so that few are left over by kernels that take
-/// some at a time.
-const STEP: usize = 4;
 /// Activation rows that are multiplied together; with two matrix rows their sums fill half of the
 /// sixteen vector registers of AVX2.
 const ROWS: usize = 4;
@@ -153,70 +150,64 @@ fn real_rows(w: &[f32], k: usize, x: &[f32], rows: usize, out: &mut [f32]) {
     }
 }
 
-/// As [`dots`], each block of the matrix made real once for all rows of `xs`.
+/// As [`dots`] for [`SIDE`] rows of a matrix in blocks, `N` at a time, each block made real once for
+/// all rows of `xs`. `put` gets the number of a row of the matrix and its results.
 #[inline(always)]
-fn block_dots<B: Block, const N: usize, const R: usize>(w: [&[B]; N], xs: &[f32]) -> [[f32; R]; N] {
-    let blocks = w[0].len();
-    let w: [&[B]; N] = w.map(|row| &row[..blocks]);
-    let k = blocks * BLOCK;
+fn side_dots<B: Block, const N: usize, const R: usize>(
+    side: &[[B; SIDE]],
+    xs: &[f32],
+    mut put: impl FnMut(usize, &[f32; R]),
+) {
+    let k = side.len() * BLOCK;
     let x: [&[[[f32; LANES]; CHUNKS]]; R] = from_fn(|r| {
         let chunks = xs[r * k..(r + 1) * k].as_chunks::<LANES>().0;
-        &chunks.as_chunks::<CHUNKS>().0[..blocks]
+        &chunks.as_chunks::<CHUNKS>().0[..side.len()]
     });
-    let mut acc = [[f32x8::ZERO; R]; N];
-    for b in 0..blocks {
-        for n in 0..N {
-            let values = w[n][b].values();
-            for c in 0..CHUNKS {
-                for r in 0..R {
-                    acc[n][r] = values[c].mul_add(f32x8::new(x[r][b][c]), acc[n][r]);
+    for first in (0..SIDE).step_by(N) {
+        let mut acc = [[f32x8::ZERO; R]; N];
+        for (b, blocks) in side.iter().enumerate() {
+            for n in 0..N {
+                let values = blocks[first + n].values();
+                for c in 0..CHUNKS {
+                    for r in 0..R {
+                        acc[n][r] = values[c].mul_add(f32x8::new(x[r][b][c]), acc[n][r]);
+                    }
                 }
             }
         }
-    }
-    let mut out = [[0.0; R]; N];
-    for n in 0..N {
-        for r in 0..R {
-            out[n][r] = horizontal(acc[n][r].to_array());
+        for (n, sums) in acc.iter().enumerate() {
+            let mut found = [0.0; R];
+            for (found, sum) in found.iter_mut().zip(sums) {
+                *found = horizontal(sum.to_array());
+            }
+            put(first + n, &found);
         }
     }
-    out
 }
 
-/// `N` rows of a matrix in blocks at a time with `R` rows of `xs`. The results for row `n` of the
-/// matrix begin at `out[n * stride]`.
+/// All rows of a matrix in blocks, `N` at a time, with `R` rows of `xs`. The results for row `n` of
+/// the matrix begin at `out[n * stride]`.
 #[inline(never)]
 fn block_columns<B: Block, const N: usize, const R: usize>(
-    blocks: &[B],
+    blocks: &[[B; SIDE]],
     row_blocks: usize,
     xs: &[f32],
     out: &mut [f32],
     stride: usize,
 ) {
-    let groups = blocks.chunks_exact(N * row_blocks);
-    let rest = groups.remainder().chunks_exact(row_blocks);
-    let mut outs = out.chunks_mut(stride);
-    for group in groups {
-        let found = block_dots::<B, N, R>(from_fn(|n| &group[n * row_blocks..][..row_blocks]), xs);
-        for (found, out) in found.iter().zip(&mut outs) {
-            out[..R].copy_from_slice(found);
-        }
-    }
-    for (row, out) in rest.zip(outs) {
-        let [found] = block_dots::<B, 1, R>([row], xs);
-        out[..R].copy_from_slice(&found);
+    for (side, out) in blocks.chunks_exact(row_blocks).zip(out.chunks_mut(SIDE * stride)) {
+        side_dots::<B, N, R>(side, xs, |row, found| {
+            out[row * stride..row * stride + R].copy_from_slice(found);
+        });
     }
 }
 
-fn block_rows<B: Block>(blocks: &[B], k: usize, x: &[f32], rows: usize, out: &mut [f32]) {
-    let row_blocks = k / BLOCK;
+fn block_rows<B: Block>(blocks: &[[B; SIDE]], k: usize, x: &[f32], rows: usize, out: &mut [f32]) {
     for (at, xs) in x.chunks(BLOCK_ROWS * k).enumerate() {
-        let out = &mut out[at * BLOCK_ROWS..];
-        // Two rows of the matrix where that fits the registers: else the sums of one row of
+        // As many rows of the matrix as the registers hold sums of: else the sums of few rows of
         // activations wait for each other.
         let columns = match xs.len() / k {
-            1 if B::PAIRS => block_columns::<B, 4, 1>,
-            1 => block_columns::<B, 1, 1>,
+            1 => block_columns::<B, 4, 1>,
             2 => block_columns::<B, 2, 2>,
             3 => block_columns::<B, 2, 3>,
             4 => block_columns::<B, 2, 4>,
@@ -225,7 +216,7 @@ fn block_rows<B: Block>(blocks: &[B], k: usize, x: &[f32], rows: usize, out: &mu
             7 => block_columns::<B, 1, 7>,
             _ => block_columns::<B, 1, BLOCK_ROWS>,
         };
-        columns(blocks, row_blocks, xs, out, rows);
+        columns(blocks, k / BLOCK, xs, &mut out[at * BLOCK_ROWS..], rows);
     }
 }
 
@@ -233,7 +224,7 @@ fn block_rows<B: Block>(blocks: &[B], k: usize, x: &[f32], rows: usize, out: &mu
 /// is read ahead of it, and then short ones, so that all threads end together.
 fn shares(n: usize, k: usize, threads: usize) -> Vec<Range<usize>> {
     let least = TASK_PRODUCTS.div_ceil(k);
-    let steps = |rows: usize| rows.max(least).next_multiple_of(STEP);
+    let steps = |rows: usize| rows.max(least).next_multiple_of(SIDE);
     let long = steps((n - n / LEFT) / threads);
     let short = steps(n / LEFT / LEFT / threads);
     let mut shares = Vec::with_capacity(threads * (1 + LEFT) + 1);
@@ -295,15 +286,11 @@ fn by_row(columns: Vec<f32>, rows: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::infer::blocks::tests::numbers;
+    use crate::infer::blocks::{ordered, tests::numbers};
     use crate::infer::team::with_team;
     use crate::kernels::real::dot;
 
-    fn products<const N: usize>(
-        x: &[f32],
-        rows: usize,
-        matrices: [Matrix<'_>; N],
-    ) -> Vec<f32> {
+    fn products<const N: usize>(x: &[f32], rows: usize, matrices: [Matrix<'_>; N]) -> Vec<f32> {
         with_team(|team| linears(team, x.to_vec(), rows, matrices))
     }
 
@@ -343,7 +330,7 @@ mod tests {
     fn blocks_give_the_same_bits_as_their_numbers() {
         let byte = |i: usize| ((i * 2_654_435_761) >> 7) as u8;
         for row_blocks in [1, 3, 18] {
-            let (k, n) = (row_blocks * BLOCK, 7);
+            let (k, n) = (row_blocks * BLOCK, 3 * SIDE);
             let bytes = |size: usize| (0..n * row_blocks * size).map(byte).collect::<Vec<u8>>();
             // Halves of moderate size: neither infinite nor no number.
             let tame = |mut bytes: Vec<u8>, size: usize, halves: usize| {
@@ -352,16 +339,11 @@ mod tests {
                 }
                 bytes
             };
-            let fours: Vec<Four> = tame(bytes(Four::BYTES), Four::BYTES, 2)
-                .chunks(Four::BYTES)
-                .map(Four::read)
-                .collect();
-            let eights: Vec<Eight> = tame(bytes(Eight::BYTES), Eight::BYTES, 1)
-                .chunks(Eight::BYTES)
-                .map(Eight::read)
-                .collect();
-            let real_fours: Vec<f32> = fours.iter().flat_map(numbers).collect();
-            let real_eights: Vec<f32> = eights.iter().flat_map(numbers).collect();
+            let fours = tame(bytes(Four::BYTES), Four::BYTES, 2);
+            let fours: Vec<[Four; SIDE]> = ordered(&fours, k, n, |row| row);
+            let eights = tame(bytes(Eight::BYTES), Eight::BYTES, 1);
+            let eights: Vec<[Eight; SIDE]> = ordered(&eights, k, n, |row| row);
+            let (real_fours, real_eights) = (numbers(&fours, k), numbers(&eights, k));
             for rows in 1..=19 {
                 let x: Vec<f32> = (0..rows * k).map(|i| f32::from(byte(i)) / 99.0 - 1.0).collect();
                 let got = products(&x, rows, [Matrix::Fours(&fours), Matrix::Eights(&eights)]);

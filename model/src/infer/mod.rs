@@ -228,8 +228,7 @@ impl Session {
         let positions: Vec<u32> = (prefix.len..needed).map(|p| p as u32).collect();
         let (cos, sin) = rope_angles(cfg, &positions);
         let to_f32 = |v: Vec<f64>| v.into_iter().map(|x| x as f32).collect();
-        let layers =
-            || (0..cfg.layers).map(|_| RwLock::new(Memory::new(cfg, capacity))).collect();
+        let layers = || (0..cfg.layers).map(|_| RwLock::new(Memory::new(cfg, capacity))).collect();
         let rows = (0..rows).map(|id| Row { id, len: 0, layers: layers() }).collect();
         Ok(Batch { prefix: Arc::clone(prefix), capacity, rows, cos: to_f32(cos), sin: to_f32(sin) })
     }
