@@ -1,9 +1,9 @@
 //! Matrices as a GGUF file has them: blocks of 32 small whole numbers with a common scale.
 //!
-//! Decoding reads every weight once a token, so its speed is that of memory, and a block is a fifth
-//! (Q4_1) or two sevenths (Q8_0) of its numbers in f32. Each block becomes exactly the f32 numbers
-//! that dequantising the whole file gives, and they are multiplied and added in the order of
-//! [`crate::kernels::real::dot`]: the result is the same, bit for bit.
+//! Decoding reads every weight once a token, and a block is a fifth (Q4_1) or two sevenths (Q8_0) of
+//! its numbers in f32. Each block becomes exactly the f32 numbers that dequantising the whole file
+//! gives, and they are multiplied and added in the order of [`crate::kernels::real::dot`]: the result
+//! is the same, bit for bit.
 
 use std::{array::from_fn, sync::Arc};
 

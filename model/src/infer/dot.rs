@@ -1,8 +1,8 @@
 //! Products of a few activation rows with a large matrix.
 //!
 //! A general matrix product packs the large side first, which for a handful of rows costs more
-//! than the product. Here each row of the matrix is read once, straight through, and multiplied
-//! with all activation rows while it is in registers, so the speed is that of memory.
+//! than the product. Here the matrix is read once, straight through, and what has been read is
+//! multiplied with all activation rows while it is in registers.
 
 use std::{array::from_fn, ops::Range};
 
@@ -61,7 +61,7 @@ impl<'m> Matrix<'m> {
 
 /// Least multiply-adds of a task for an activation row: below, handing it out costs more.
 const TASK_PRODUCTS: usize = 1 << 14;
-/// Parts of a product that are left for whoever is done first: `1 / LEFT`, in `LEFT` tasks a thread.
+/// `1 / LEFT` of a product is left for whoever is done first, in `LEFT` tasks a thread.
 const LEFT: usize = 4;
 /// Activation rows that are multiplied together; with two matrix rows their sums fill half of the
 /// sixteen vector registers of AVX2.

@@ -10,9 +10,9 @@
 //!
 //! Nobody waits for a helper that has not come: whoever is there takes the next task. Nor is a helper
 //! waited for that lost its processor in the middle of one: a task is a pure function, so the leader
-//! does it again. On a busy machine a step therefore takes at worst as long as the leader alone.
-//! Who waits spins for a moment, because most waits are shorter than going to sleep and waking up,
-//! and then gives its processor away.
+//! does it again, and only at the end of the step waits until everybody has left. Who waits spins for
+//! a moment, because most waits are shorter than going to sleep and waking up; helpers then give
+//! their processor away. Between steps they sleep with the rest of the pool.
 
 use std::{
     hint::spin_loop,
