@@ -240,10 +240,10 @@ fn mixed<const G: usize, const C: usize>(
         }
         start += part.len;
     }
-    for g in 0..G {
-        for c in 0..C {
+    for (g, sums) in sums.iter().enumerate() {
+        for (c, sum) in sums.iter().enumerate() {
             let from = g * d + at + c * LANES;
-            out[from..from + LANES].copy_from_slice(&sums[g][c].to_array());
+            out[from..from + LANES].copy_from_slice(&sum.to_array());
         }
     }
 }
