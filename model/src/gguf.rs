@@ -336,17 +336,24 @@ impl Gguf {
         self.tensors.values().map(of).fold(0, u64::saturating_add)
     }
 
-    /// Reads one tensor and dequantises it to f32 on the CPU.
-    pub fn load(&self, name: &str) -> Result<Tensor> {
-        let info = self
-            .tensors
-            .get(name)
-            .ok_or_else(|| ModelError::tensor(name, "missing from the file"))?;
+    fn info(&self, name: &str) -> Result<&GgufTensor> {
+        self.tensors.get(name).ok_or_else(|| ModelError::tensor(name, "missing from the file"))
+    }
+
+    /// Reads the bytes of one tensor.
+    pub(crate) fn raw(&self, name: &str) -> Result<Vec<u8>> {
+        let info = self.info(name)?;
         let io = |e| ModelError::io("read", &self.path, e);
         let mut file = File::open(&self.path).map_err(io)?;
         file.seek(SeekFrom::Start(info.offset)).map_err(io)?;
         let mut raw = vec![0u8; info.bytes];
         file.read_exact(&mut raw).map_err(io)?;
+        Ok(raw)
+    }
+
+    /// Reads one tensor and dequantises it to f32 on the CPU.
+    pub fn load(&self, name: &str) -> Result<Tensor> {
+        let (info, raw) = (self.info(name)?, self.raw(name)?);
         let device = Device::Cpu;
         let quantised = qtensor_from_ggml(info.dtype, &raw, info.dims.clone(), &device)?;
         Ok(quantised.dequantize(&device)?)

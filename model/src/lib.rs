@@ -20,7 +20,7 @@ mod packed;
 mod tokenizer;
 mod weights;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 pub use chat::{ChatTemplate, Message};
 pub use config::LlamaConfig;
@@ -43,6 +43,8 @@ pub struct Model {
     pub weights: Weights,
     /// Tokenizer with special tokens and chat template.
     pub tokenizer: Tokenizer,
+    /// The matrices as their file has them, where decoding can read them so.
+    compact: Option<Arc<infer::Compact>>,
 }
 
 impl Model {
@@ -55,7 +57,10 @@ impl Model {
         let gguf = Gguf::open(path)?;
         let config = LlamaConfig::from_gguf(&gguf)?;
         let tokenizer = Tokenizer::from_gguf(&gguf)?;
-        Self::checked(config, tokenizer, |config| Weights::from_gguf(&gguf, config))
+        let mut model =
+            Self::checked(config, tokenizer, |config| Weights::from_gguf(&gguf, config))?;
+        model.compact = infer::Compact::read(&gguf, &model.config)?;
+        Ok(model)
     }
 
     fn load_hf(dir: &Path) -> Result<Self> {
@@ -81,7 +86,7 @@ impl Model {
             )));
         }
         let weights = weights(&config)?;
-        Ok(Self { config, weights, tokenizer })
+        Ok(Self { config, weights, tokenizer, compact: None })
     }
 
     /// The forward over these weights (shared, not copied).

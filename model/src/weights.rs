@@ -52,7 +52,7 @@ pub struct Weights {
 }
 
 /// HF names of the tensors of layer `i`, in the order of [`LayerWeights`]' fields.
-fn layer_names(i: usize) -> [String; 9] {
+pub(crate) fn layer_names(i: usize) -> [String; 9] {
     [
         "input_layernorm",
         "self_attn.q_proj",
@@ -241,7 +241,7 @@ fn safetensors_files(dir: &Path) -> Result<Vec<std::path::PathBuf>> {
 }
 
 /// GGUF name of an HF name, and the number of heads if the converter permuted its rows.
-fn gguf_name(cfg: &LlamaConfig, hf: &str) -> Result<(String, Option<usize>)> {
+pub(crate) fn gguf_name(cfg: &LlamaConfig, hf: &str) -> Result<(String, Option<usize>)> {
     let unknown = || ModelError::tensor(hf, "has no GGUF counterpart");
     Ok(match hf {
         "model.embed_tokens.weight" => ("token_embd.weight".into(), None),

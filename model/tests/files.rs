@@ -6,13 +6,13 @@ mod support;
 
 use std::path::Path;
 
-use candle_core::DType;
+use candle_core::{DType, quantized::GgmlDType};
 use lode_model::{
-    Gguf, LoraSet, LoraSpec, Message, Model, ModelError, Packed, Specials, Target, Tokenizer,
-    export_hf,
+    Gguf, LlamaConfig, LoraSet, LoraSpec, Message, Model, ModelError, Packed, Session, Specials,
+    Target, Tokenizer, export_hf,
 };
 use proptest::prelude::*;
-use support::{flat, max_difference, tiny_config, tiny_gguf, tiny_weights, tokens};
+use support::{flat, gguf_of, max_difference, tiny_config, tiny_gguf, tiny_weights, tokens};
 
 fn written(dir: &Path, bytes: &[u8]) -> std::path::PathBuf {
     let path = dir.join("model.gguf");
@@ -39,6 +39,37 @@ fn gguf_gives_back_weights_shape_and_special_tokens() {
     assert_eq!((t.bos, t.eos, t.pad, t.unk), (Some(1), Some(2), None, None));
     assert_eq!(t.end_tokens, [0, 2]);
     assert!(t.is_special(0) && !t.is_special(3));
+}
+
+/// Decodes from the blocks of a file and from the numbers that they stand for.
+#[test]
+fn decoding_from_blocks_gives_the_bits_of_decoding_from_numbers() {
+    let cfg =
+        LlamaConfig { hidden: 64, intermediate: 96, head_dim: 16, vocab: 304, ..tiny_config() };
+    let weights = tiny_weights(&cfg, DType::F32, 3);
+    let bytes = gguf_of(&cfg, &weights, |name| match name {
+        "token_embd.weight" => GgmlDType::Q8_0,
+        name if name.contains("norm") => GgmlDType::F32,
+        _ => GgmlDType::Q4_1,
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let model = Model::load(&written(dir.path(), &bytes)).unwrap();
+    let blocks = Session::new(&model, None).unwrap();
+    let numbers = Session::from_llama(model.llama()).unwrap();
+    assert!(format!("{blocks:?}").contains("Fours"), "the blocks are not used");
+    let prompt = tokens(21, 1);
+    for rows in [1, 2, 9] {
+        let bits = |session: &Session| {
+            let read = session.prefill(&prompt).unwrap();
+            let mut batch = session.fork(&read.prefix, rows, 5).unwrap();
+            let steps = (0..5).map(|i| session.decode(&mut batch, &tokens(rows, i)).unwrap());
+            let logits =
+                steps.map(|step| (0..rows).flat_map(|r| step.logits(r).to_vec()).collect());
+            logits.map(|all: Vec<f32>| all.iter().map(|x| x.to_bits()).collect()).collect()
+        };
+        let (got, want): (Vec<Vec<u32>>, _) = (bits(&blocks), bits(&numbers));
+        assert_eq!(got, want, "{rows} rows");
+    }
 }
 
 #[test]

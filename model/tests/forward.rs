@@ -157,6 +157,19 @@ fn a_row_does_not_depend_on_the_rows_beside_it() {
 }
 
 #[test]
+fn a_row_does_not_depend_on_the_number_of_threads() {
+    let session = Session::from_llama(tiny_llama(DType::F32, 6)).unwrap();
+    let sequences: Vec<Vec<u32>> = (0..3).map(|i| tokens(9, 20 + i as u64)).collect();
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let logits = pool.install(|| decode_all(&session, &tokens(9, 1), &sequences));
+        logits.iter().flatten().flatten().map(|v| v.to_bits()).collect::<Vec<_>>()
+    };
+    let alone = with(1);
+    assert!([2, 3, 8].into_iter().all(|threads| with(threads) == alone));
+}
+
+#[test]
 fn merged_adapter_decodes_like_the_adapter_beside_the_weights() {
     let llama = tiny_llama(DType::F32, 8);
     let lora = lora(DType::F32, 4);

@@ -1,35 +1,42 @@
 //! One decoding step of a batch, on plain slices.
 
-use candle_core::{CpuStorage, Storage, Tensor};
-use rayon::prelude::*;
+use std::sync::{PoisonError, RwLockReadGuard};
 
-use super::dot::{dot_rows, linears};
+use candle_core::{CpuStorage, Layout, Storage, Tensor};
+
+use super::attend::{Seen, attend};
+use super::blocks::Compact;
+use super::dot::{Matrix, linears};
+use super::team::{Team, with_team};
 use super::{Batch, Prefix, Row, Step};
 use crate::config::LlamaConfig;
 use crate::error::{ModelError, Result};
 use crate::kernels::norm::norm_row;
-use crate::kernels::real::{axpy, exp_sum, max};
 use crate::kernels::rope::rotate_token;
 use crate::kernels::swiglu::silu_mul;
 use crate::llama::Llama;
 
-/// Calls `f` with the values of contiguous f32 CPU tensors.
-fn with_slices<const N: usize, R>(
-    tensors: [&Tensor; N],
-    f: impl FnOnce([&[f32]; N]) -> Result<R>,
-) -> Result<R> {
-    let guards = tensors.map(Tensor::storage_and_layout);
-    let mut slices: [&[f32]; N] = [&[]; N];
-    for (slice, (storage, layout)) in slices.iter_mut().zip(&guards) {
-        let Storage::Cpu(CpuStorage::F32(data)) = &**storage else {
-            return Err(ModelError::Unsupported("decoding runs on f32 weights on the CPU".into()));
-        };
-        let Some((from, to)) = layout.contiguous_offsets() else {
-            return Err(ModelError::Invalid("a weight is not contiguous".into()));
-        };
-        *slice = &data[from..to];
-    }
-    f(slices)
+/// The storages of tensors, held as long as their values are read.
+type Held<'a> = (RwLockReadGuard<'a, Storage>, &'a Layout);
+
+/// The values of a contiguous f32 CPU tensor.
+fn slice<'a>((storage, layout): &'a Held<'_>) -> Result<&'a [f32]> {
+    let Storage::Cpu(CpuStorage::F32(data)) = &**storage else {
+        return Err(ModelError::Unsupported("decoding runs on f32 weights on the CPU".into()));
+    };
+    let Some((from, to)) = layout.contiguous_offsets() else {
+        return Err(ModelError::Invalid("a weight is not contiguous".into()));
+    };
+    Ok(&data[from..to])
+}
+
+/// Norms and matrices of one layer.
+#[derive(Clone, Copy)]
+struct Layer<'m> {
+    input_norm: &'m [f32],
+    post_norm: &'m [f32],
+    /// q, k, v, o, gate, up, down.
+    matrices: [Matrix<'m>; 7],
 }
 
 /// Norms each row of `x` `[rows, hidden]`.
@@ -46,149 +53,115 @@ fn add(x: &mut [f32], y: &[f32]) {
 }
 
 /// Feeds one token to each row; the caller has checked tokens and room.
-pub(super) fn step(llama: &Llama, batch: &mut Batch, tokens: &[u32]) -> Result<Step> {
+pub(super) fn step(
+    llama: &Llama,
+    compact: Option<&Compact>,
+    batch: &mut Batch,
+    tokens: &[u32],
+) -> Result<Step> {
     let cfg = &llama.config;
-    let rows = tokens.len();
-    let half = cfg.head_dim / 2;
-    let mut x = with_slices([&llama.weights.embed], |[embed]| {
-        Ok(tokens
-            .iter()
-            .flat_map(|t| &embed[*t as usize * cfg.hidden..(*t as usize + 1) * cfg.hidden])
-            .copied()
-            .collect::<Vec<f32>>())
-    })?;
-    for (i, layer) in llama.weights.layers.iter().enumerate() {
-        let w = [
-            &layer.input_norm,
-            &layer.q,
-            &layer.k,
-            &layer.v,
-            &layer.o,
-            &layer.post_norm,
-            &layer.gate,
-            &layer.up,
-            &layer.down,
-        ];
-        with_slices(w, |[input_norm, q, k, v, o, post_norm, gate, up, down]| {
-            let y = norm(&x, input_norm, cfg.rms_eps);
-            let mut qkv = linears(&y, rows, &[q, k, v]);
-            let (values, keys, queries) = (
-                qkv.pop().unwrap_or_default(),
-                qkv.pop().unwrap_or_default(),
-                qkv.pop().unwrap_or_default(),
-            );
-            let (mut queries, mut keys) = (queries, keys);
-            for (r, row) in batch.rows.iter_mut().enumerate() {
-                let angles = row.len * half..(row.len + 1) * half;
-                let (cos, sin) = (&batch.cos[angles.clone()], &batch.sin[angles]);
-                let (qw, kw) = (cfg.q_width(), cfg.kv_width());
-                rotate_token(&mut queries[r * qw..(r + 1) * qw], cos, sin, 1.0);
-                rotate_token(&mut keys[r * kw..(r + 1) * kw], cos, sin, 1.0);
-                row.append(
-                    cfg,
-                    batch.capacity,
-                    i,
-                    &keys[r * kw..(r + 1) * kw],
-                    &values[r * kw..(r + 1) * kw],
-                );
-            }
-            let attended = attend(cfg, batch, i, &queries);
-            add(&mut x, &linears(&attended, rows, &[o])[0]);
-            let y = norm(&x, post_norm, cfg.rms_eps);
-            let gate_up = linears(&y, rows, &[gate, up]);
-            let inner: Vec<f32> =
-                gate_up[0].iter().zip(&gate_up[1]).map(|(a, b)| silu_mul(*a, *b)).collect();
-            add(&mut x, &linears(&inner, rows, &[down])[0]);
-            Ok(())
-        })?;
+    let weights = &llama.weights;
+    let head = weights.lm_head.as_ref().unwrap_or(&weights.embed);
+    let held = [&weights.embed, &weights.final_norm, head].map(Tensor::storage_and_layout);
+    let [embed, final_norm, head] = [slice(&held[0])?, slice(&held[1])?, slice(&held[2])?];
+    let head = compact.map_or(Matrix::Real(head), |all| all.head.matrix());
+    let held: Vec<[Held<'_>; 9]> = weights
+        .layers
+        .iter()
+        .map(|w| {
+            [&w.input_norm, &w.post_norm, &w.q, &w.k, &w.v, &w.o, &w.gate, &w.up, &w.down]
+                .map(Tensor::storage_and_layout)
+        })
+        .collect();
+    let mut layers = Vec::with_capacity(held.len());
+    for (i, held) in held.iter().enumerate() {
+        let mut matrices = [Matrix::Real(&[]); 7];
+        for (at, matrix) in matrices.iter_mut().enumerate() {
+            *matrix = match compact.and_then(|all| all.layers.get(i)) {
+                Some(blocks) => blocks[at].matrix(),
+                None => Matrix::Real(slice(&held[2 + at])?),
+            };
+        }
+        let (input_norm, post_norm) = (slice(&held[0])?, slice(&held[1])?);
+        layers.push(Layer { input_norm, post_norm, matrices });
     }
+    let Batch { prefix, rows, cos, sin, .. } = &*batch;
+    let store = Store { cfg, prefix, rows, cos, sin };
+    let embedded = |token: &u32| &embed[*token as usize * cfg.hidden..][..cfg.hidden];
+    let x: Vec<f32> = tokens.iter().flat_map(embedded).copied().collect();
+    let (hidden, logits) = with_team(|team| forward(team, &store, &layers, x, final_norm, head));
     for row in &mut batch.rows {
         row.len += 1;
     }
-    let head = llama.weights.lm_head.as_ref().unwrap_or(&llama.weights.embed);
-    with_slices([&llama.weights.final_norm, head], |[final_norm, head]| {
-        let hidden = norm(&x, final_norm, cfg.rms_eps);
-        let logits = linears(&hidden, rows, &[head]).pop().unwrap_or_default();
-        Ok(Step { rows, logits, hidden })
-    })
+    Ok(Step { rows: tokens.len(), logits, hidden })
 }
 
-impl Row {
-    /// Start of one head's keys (or values) in this row's store.
-    fn at(cfg: &LlamaConfig, capacity: usize, layer: usize, head: usize) -> usize {
-        (layer * cfg.kv_heads + head) * capacity * cfg.head_dim
-    }
-
-    fn append(
-        &mut self,
-        cfg: &LlamaConfig,
-        capacity: usize,
-        layer: usize,
-        keys: &[f32],
-        values: &[f32],
-    ) {
-        let d = cfg.head_dim;
-        for h in 0..cfg.kv_heads {
-            let at = Self::at(cfg, capacity, layer, h) + self.len * d;
-            self.k[at..at + d].copy_from_slice(&keys[h * d..(h + 1) * d]);
-            self.v[at..at + d].copy_from_slice(&values[h * d..(h + 1) * d]);
+/// The normed hidden states and the logits of the rows whose embedded tokens are `x`.
+fn forward<'env>(
+    team: &Team<'env>,
+    store: &'env Store<'_>,
+    layers: &[Layer<'env>],
+    mut x: Vec<f32>,
+    final_norm: &[f32],
+    head: Matrix<'env>,
+) -> (Vec<f32>, Vec<f32>) {
+    let (cfg, rows) = (store.cfg, store.rows.len());
+    for (i, layer) in layers.iter().enumerate() {
+        let [q, k, v, o, gate, up, down] = layer.matrices;
+        let y = norm(&x, layer.input_norm, cfg.rms_eps);
+        let queries = store.rotate_and_append(i, linears(team, y, rows, [q, k, v]));
+        let attended = attend(team, cfg, store.seen(i), queries);
+        add(&mut x, &linears(team, attended, rows, [o]));
+        let y = norm(&x, layer.post_norm, cfg.rms_eps);
+        let gates_and_ups = linears(team, y, rows, [gate, up]);
+        let mut inner = vec![0.0; gates_and_ups.len() / 2];
+        let widths = (cfg.intermediate, 2 * cfg.intermediate);
+        for (inner, row) in
+            inner.chunks_exact_mut(widths.0).zip(gates_and_ups.chunks_exact(widths.1))
+        {
+            let (gates, ups) = row.split_at(cfg.intermediate);
+            for ((inner, gate), up) in inner.iter_mut().zip(gates).zip(ups) {
+                *inner = silu_mul(*gate, *up);
+            }
         }
+        add(&mut x, &linears(team, inner, rows, [down]));
     }
+    let hidden = norm(&x, final_norm, cfg.rms_eps);
+    let logits = linears(team, hidden.clone(), rows, [head]);
+    (hidden, logits)
 }
 
-/// Attention of each row's newest token over the shared prefix and the row's own tokens.
-/// `queries` is `[rows, heads * head_dim]`, rotated; so is the result.
-fn attend(cfg: &LlamaConfig, batch: &Batch, layer: usize, queries: &[f32]) -> Vec<f32> {
-    let (d, group) = (cfg.head_dim, cfg.group());
-    let mut out = vec![0.0; queries.len()];
-    // The query heads of one key head lie side by side: one task for each (row, key head).
-    out.par_chunks_mut(group * d).zip(queries.par_chunks(group * d)).enumerate().for_each(
-        |(task, (out, q))| {
-            let (row, head) = (&batch.rows[task / cfg.kv_heads], task % cfg.kv_heads);
-            attend_group(cfg, &batch.prefix, batch.capacity, row, layer, head, q, out);
-        },
-    );
-    out
+/// Keys and values of a batch.
+struct Store<'b> {
+    cfg: &'b LlamaConfig,
+    prefix: &'b Prefix,
+    rows: &'b [Row],
+    cos: &'b [f32],
+    sin: &'b [f32],
 }
 
-#[allow(clippy::too_many_arguments)]
-fn attend_group(
-    cfg: &LlamaConfig,
-    prefix: &Prefix,
-    capacity: usize,
-    row: &Row,
-    layer: usize,
-    head: usize,
-    q: &[f32],
-    out: &mut [f32],
-) {
-    let (d, group) = (cfg.head_dim, cfg.group());
-    let own = Row::at(cfg, capacity, layer, head);
-    let own = own..own + (row.len + 1) * d;
-    let shared = head * prefix.len * d..(head + 1) * prefix.len * d;
-    let (pk, pv) = &prefix.layers[layer];
-    let keys = pk[shared.clone()].chunks_exact(d).chain(row.k[own.clone()].chunks_exact(d));
-    let values = pv[shared].chunks_exact(d).chain(row.v[own].chunks_exact(d));
-    let count = prefix.len + row.len + 1;
-    let mut by_key = vec![0.0; count * group];
-    for (key, scores) in keys.zip(by_key.chunks_exact_mut(group)) {
-        dot_rows(key, q, scores);
+impl<'b> Store<'b> {
+    /// Rotates queries and keys, keeps keys and values and returns the queries. Each row of `qkv`
+    /// has its queries, keys and values.
+    fn rotate_and_append(&self, layer: usize, mut qkv: Vec<f32>) -> Vec<f32> {
+        let (cfg, half) = (self.cfg, self.cfg.head_dim / 2);
+        let (qw, kw) = (cfg.q_width(), cfg.kv_width());
+        let mut all = Vec::with_capacity(self.rows.len() * qw);
+        for (row, qkv) in self.rows.iter().zip(qkv.chunks_exact_mut(qw + 2 * kw)) {
+            let (turning, values) = qkv.split_at_mut(qw + kw);
+            let angles = row.len * half..(row.len + 1) * half;
+            rotate_token(turning, &self.cos[angles.clone()], &self.sin[angles], 1.0);
+            let (queries, keys) = turning.split_at(qw);
+            let mut own = row.layers[layer].write().unwrap_or_else(PoisonError::into_inner);
+            own.put(row.len, keys, values);
+            all.extend_from_slice(queries);
+        }
+        all
     }
-    let scale = 1.0 / (d as f32).sqrt();
-    let mut scores = vec![0.0; count];
-    for g in 0..group {
-        for (s, column) in scores.iter_mut().zip(by_key.chunks_exact(group)) {
-            *s = column[g];
-        }
-        let top = max(&scores) * scale;
-        let inverse = 1.0 / exp_sum(&mut scores, scale, top);
-        for (s, column) in scores.iter().zip(by_key.chunks_exact_mut(group)) {
-            column[g] = s * inverse;
-        }
-    }
-    for (value, weights) in values.zip(by_key.chunks_exact(group)) {
-        for (w, out) in weights.iter().zip(out.chunks_exact_mut(d)) {
-            axpy(*w, value, out);
-        }
+
+    /// What the newest token of each row sees.
+    fn seen(&self, layer: usize) -> Vec<Seen<'b>> {
+        let (prompt, len) = (&self.prefix.layers[layer], self.prefix.len);
+        self.rows.iter().map(|row| (len, prompt, row.len + 1, &row.layers[layer])).collect()
     }
 }

@@ -9,12 +9,18 @@
 //! row was dropped: every dot product is summed in one fixed order. An attempt can therefore be
 //! replayed alone, bit for bit.
 
+mod attend;
+mod blocks;
 mod decode;
 mod dot;
+mod team;
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
-use candle_core::{DType, Tensor};
+use candle_core::DType;
+
+use attend::Memory;
+pub(crate) use blocks::Compact;
 
 use crate::Model;
 use crate::config::LlamaConfig;
@@ -31,14 +37,17 @@ pub(crate) const MAX_ROWS: usize = 1_024;
 #[derive(Clone, Debug)]
 pub struct Session {
     llama: Llama,
+    /// What decoding multiplies with instead of the llama's own matrices: the same numbers, read
+    /// faster.
+    compact: Option<Arc<Compact>>,
 }
 
 /// Keys and values of a prompt, shared by every row that continues it.
 #[derive(Debug)]
 pub struct Prefix {
     len: usize,
-    /// For each layer, keys and values as `[kv_heads][len][head_dim]`.
-    layers: Vec<(Vec<f32>, Vec<f32>)>,
+    /// One for each layer.
+    layers: Vec<Memory>,
 }
 
 impl Prefix {
@@ -54,7 +63,7 @@ impl Prefix {
 
     /// Memory that the keys and values take, bytes.
     pub fn bytes(&self) -> usize {
-        self.layers.iter().map(|(k, v)| (k.len() + v.len()) * size_of::<f32>()).sum()
+        self.layers.iter().map(Memory::bytes).sum()
     }
 }
 
@@ -69,14 +78,14 @@ pub struct Prefill {
     pub hidden: Vec<f32>,
 }
 
-/// One continuation: how far it is, and the keys and values it wrote, each
-/// `[layers][kv_heads][capacity][head_dim]`.
+/// One continuation: how far it is, and the keys and values it wrote.
 #[derive(Debug)]
 struct Row {
     id: usize,
     len: usize,
-    k: Vec<f32>,
-    v: Vec<f32>,
+    /// One for each layer. In locks, since a thread may still be at a task of the layer before that
+    /// another one has done instead of it.
+    layers: Vec<RwLock<Memory>>,
 }
 
 /// Continuations of one prefix that advance together.
@@ -159,7 +168,7 @@ impl Session {
         let llama = model.llama();
         match adapter {
             Some(lora) => Self::from_llama(llama.merge_lora(lora)?),
-            None => Self::from_llama(llama),
+            None => Ok(Self { compact: model.compact.clone(), ..Self::from_llama(llama)? }),
         }
     }
 
@@ -169,7 +178,7 @@ impl Session {
             return Err(ModelError::Unsupported("decoding runs on f32 weights on the CPU".into()));
         }
         llama.kernels = Kernels::OWN;
-        Ok(Self { llama })
+        Ok(Self { llama, compact: None })
     }
 
     /// The model's shape.
@@ -188,12 +197,15 @@ impl Session {
         let (hidden, cache) = self.llama.hidden_and_cache(&Packed::single(tokens)?)?;
         let last = hidden.narrow(0, tokens.len() - 1, 1)?;
         let logits = self.llama.logits(&last)?.flatten_all()?.to_vec1()?;
-        let by_head = |t: &Tensor| -> Result<Vec<f32>> {
-            let t = t.reshape((tokens.len(), cfg.kv_heads, cfg.head_dim))?.transpose(0, 1)?;
-            Ok(t.contiguous()?.flatten_all()?.to_vec1()?)
-        };
-        let layers =
-            cache.iter().map(|(k, v)| Ok((by_head(k)?, by_head(v)?))).collect::<Result<_>>()?;
+        let mut layers = Vec::with_capacity(cache.len());
+        for (keys, values) in &cache {
+            let (keys, values) = (keys.to_vec2::<f32>()?, values.to_vec2::<f32>()?);
+            let mut memory = Memory::new(cfg, tokens.len());
+            for (at, (keys, values)) in keys.iter().zip(&values).enumerate() {
+                memory.put(at, keys, values);
+            }
+            layers.push(memory);
+        }
         let prefix = Arc::new(Prefix { len: tokens.len(), layers });
         Ok(Prefill { prefix, logits, hidden: last.flatten_all()?.to_vec1()? })
     }
@@ -213,13 +225,11 @@ impl Session {
         if prefix.layers.len() != cfg.layers {
             return Err(ModelError::Invalid("the prefix was read by another model".into()));
         }
-        let size = cfg.layers * cfg.kv_heads * capacity * cfg.head_dim;
         let positions: Vec<u32> = (prefix.len..needed).map(|p| p as u32).collect();
         let (cos, sin) = rope_angles(cfg, &positions);
         let to_f32 = |v: Vec<f64>| v.into_iter().map(|x| x as f32).collect();
-        let rows = (0..rows)
-            .map(|id| Row { id, len: 0, k: vec![0.0; size], v: vec![0.0; size] })
-            .collect();
+        let layers = || (0..cfg.layers).map(|_| RwLock::new(Memory::new(cfg, capacity))).collect();
+        let rows = (0..rows).map(|id| Row { id, len: 0, layers: layers() }).collect();
         Ok(Batch { prefix: Arc::clone(prefix), capacity, rows, cos: to_f32(cos), sin: to_f32(sin) })
     }
 
@@ -242,7 +252,7 @@ impl Session {
         if tokens.is_empty() {
             return Ok(Step { rows: 0, logits: Vec::new(), hidden: Vec::new() });
         }
-        decode::step(&self.llama, batch, tokens)
+        decode::step(&self.llama, self.compact.as_deref(), batch, tokens)
     }
 
     /// Teacher-forced log-probability of each completion token after `prompt`.

@@ -1,7 +1,10 @@
 //! Tiny models for the tests: random weights from a fixed generator, and a GGUF writer.
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{
+    DType, Device, Tensor,
+    quantized::{GgmlDType, QTensor},
+};
 use lode_model::{Llama, LlamaConfig, Weights};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -73,7 +76,8 @@ pub fn byte_char(b: u8) -> char {
 pub struct GgufWriter {
     metadata: Vec<u8>,
     entries: u64,
-    tensors: Vec<(String, Vec<usize>, Vec<f32>)>,
+    /// Name, shape, the format's number of the kind, bytes.
+    tensors: Vec<(String, Vec<usize>, u32, Vec<u8>)>,
 }
 
 fn text(out: &mut Vec<u8>, s: &str) {
@@ -125,8 +129,23 @@ impl GgufWriter {
         self
     }
 
-    pub fn tensor(&mut self, name: &str, dims: &[usize], values: Vec<f32>) -> &mut Self {
-        self.tensors.push((name.to_owned(), dims.to_vec(), values));
+    pub fn tensor(
+        &mut self,
+        name: &str,
+        dims: &[usize],
+        values: Vec<f32>,
+        kind: GgmlDType,
+    ) -> &mut Self {
+        let (kind, bytes) = match kind {
+            GgmlDType::F32 => (0, values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+            GgmlDType::Q4_1 | GgmlDType::Q8_0 => {
+                let tensor = Tensor::from_vec(values, dims, &Device::Cpu).unwrap();
+                let blocks = QTensor::quantize(&tensor, kind).unwrap().data().unwrap().into_owned();
+                (if kind == GgmlDType::Q4_1 { 3 } else { 8 }, blocks)
+            }
+            kind => panic!("no test writes {kind:?}"),
+        };
+        self.tensors.push((name.to_owned(), dims.to_vec(), kind, bytes));
         self
     }
 
@@ -137,17 +156,17 @@ impl GgufWriter {
         out.extend(self.entries.to_le_bytes());
         out.extend(&self.metadata);
         let mut offset = 0u64;
-        for (name, dims, values) in &self.tensors {
+        for (name, dims, kind, bytes) in &self.tensors {
             text(&mut out, name);
             out.extend((dims.len() as u32).to_le_bytes());
             dims.iter().rev().for_each(|d| out.extend((*d as u64).to_le_bytes()));
-            out.extend(0u32.to_le_bytes());
+            out.extend(kind.to_le_bytes());
             out.extend(offset.to_le_bytes());
-            offset = (offset + values.len() as u64 * 4).next_multiple_of(32);
+            offset = (offset + bytes.len() as u64).next_multiple_of(32);
         }
-        for (_, _, values) in &self.tensors {
+        for (_, _, _, bytes) in &self.tensors {
             out.resize(out.len().next_multiple_of(32), 0);
-            values.iter().for_each(|v| out.extend(v.to_le_bytes()));
+            out.extend(bytes);
         }
         out
     }
@@ -158,7 +177,11 @@ pub const CHAT_TEMPLATE: &str = "{% for message in messages %}{{'<|im_start|>' +
 /// A whole GGUF model of [`tiny_config`]'s shape: three control tokens, the 256 bytes, merges for
 /// " the" and "an"; query and key rows permuted as llama.cpp's converter permutes them.
 pub fn tiny_gguf(weights: &Weights) -> Vec<u8> {
-    let cfg = tiny_config();
+    gguf_of(&tiny_config(), weights, |_| GgmlDType::F32)
+}
+
+/// As [`tiny_gguf`], of another shape and with matrices of the kind that `kind` says for a name.
+pub fn gguf_of(cfg: &LlamaConfig, weights: &Weights, kind: impl Fn(&str) -> GgmlDType) -> Vec<u8> {
     let space = byte_char(b' ');
     let mut vocab: Vec<String> =
         ["<|endoftext|>", "<|im_start|>", "<|im_end|>"].map(str::to_owned).to_vec();
@@ -190,18 +213,17 @@ pub fn tiny_gguf(weights: &Weights) -> Vec<u8> {
         .str("tokenizer.chat_template", CHAT_TEMPLATE);
     for (name, tensor) in weights.named() {
         let values: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
-        let (gguf, heads) = gguf_name(&name);
+        let (gguf, heads) = gguf_name(cfg, &name);
         let values = match heads {
             Some(heads) => permute(&values, heads, tensor.dims()[0], tensor.dims()[1]),
             None => values,
         };
-        w.tensor(&gguf, tensor.dims(), values);
+        w.tensor(&gguf, tensor.dims(), values, kind(&gguf));
     }
     w.finish()
 }
 
-fn gguf_name(hf: &str) -> (String, Option<usize>) {
-    let cfg = tiny_config();
+fn gguf_name(cfg: &LlamaConfig, hf: &str) -> (String, Option<usize>) {
     let table = [
         ("model.embed_tokens.", "token_embd.", None),
         ("model.norm.", "output_norm.", None),
