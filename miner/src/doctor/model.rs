@@ -195,7 +195,7 @@ mod tests {
         let native = needed(EngineKind::Native, &SMALL, &terms);
         // 8 attempts of 128 tokens behind a prompt, 46,080 bytes a token.
         let cache = (8 * 128 + terms.prompt_tokens) * 46_080;
-        assert_eq!(native, 134_515_008 * 4 + cache + ENGINE_BYTES);
+        assert_eq!(native, 134_515_008 * NATIVE_BYTES_PER_WEIGHT + cache + ENGINE_BYTES);
         assert!(needed(EngineKind::Mistralrs, &SMALL, &terms) < native);
         assert_eq!(needed(EngineKind::Openai, &SMALL, &terms), 0);
         let huge = ModelHeader { weights: u64::MAX, ..SMALL };
