@@ -9,10 +9,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Range,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use lode_coordinator::core::{Event, Record, Status};
+use lode_coordinator::core::{EndOfLease, Event, Record, Status};
 use lode_miner::receipts::{self, Kept};
 use lode_node::{
     keystore::{KeyKind, Keystore},
@@ -87,6 +89,8 @@ impl Book {
 pub(crate) struct Coordinator {
     book: Book,
     leased: u64,
+    /// When leases that ran out did so, milliseconds on the log's clock.
+    expired_ms: Vec<u64>,
     /// Leases that gave no group, by how they ended.
     ended: BTreeMap<String, u64>,
     /// Tasks by outcome.
@@ -101,6 +105,7 @@ impl Coordinator {
         let mut read = Self {
             book: Book::default(),
             leased: 0,
+            expired_ms: Vec::new(),
             ended: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             log_bytes: bytes_in(&folder),
@@ -113,6 +118,9 @@ impl Coordinator {
                 Event::LeaseIssued { .. } => read.leased += 1,
                 Event::LeaseEnded { how, .. } => {
                     *read.ended.entry(format!("{how:?}")).or_default() += 1;
+                    if how == EndOfLease::Expired {
+                        read.expired_ms.push(record.at_ms);
+                    }
                 }
                 Event::AttemptAccepted { receipt, .. } => {
                     read.book.add(&receipt.open(network).expect("its own receipt"));
@@ -129,6 +137,7 @@ impl Coordinator {
 
 /// The miner's side.
 pub(crate) struct Miner {
+    network: NetworkId,
     book: Book,
     /// Lease and number in the group of every attempt with a receipt.
     attempts: BTreeSet<(String, u64)>,
@@ -137,13 +146,15 @@ pub(crate) struct Miner {
 }
 
 impl Miner {
-    pub(crate) fn read(data: PathBuf, network: NetworkId) -> Self {
+    pub(crate) fn read(data: PathBuf) -> Self {
         let (mut book, mut attempts) = (Book::default(), BTreeSet::new());
         let files = receipts::find(&data);
         assert_eq!(files.len(), 1, "{files:?}");
+        let mut network = None;
         let kept = |_, kept| {
             if let Kept::Receipt(kept) = kept {
-                book.add(&kept.receipt.open(network).expect("a receipt"));
+                network = Some(kept.receipt.network);
+                book.add(&kept.receipt.open(kept.receipt.network).expect("a receipt"));
                 attempts.insert((kept.lease.to_string(), u64::from(kept.attempt_index)));
             }
         };
@@ -152,7 +163,12 @@ impl Miner {
         let ran = ran.expect("runs");
         let said: Value = serde_json::from_slice(&ran.stdout)
             .unwrap_or_else(|error| panic!("{error}: {}", text(&ran.stderr)));
-        Self { book, attempts, chain: said["chains"][0].clone() }
+        let network = network.expect("a receipt");
+        Self { network, book, attempts, chain: said["chains"][0].clone() }
+    }
+
+    pub(crate) fn network(&self) -> NetworkId {
+        self.network
     }
 
     /// Whether an attempt has a receipt.
@@ -181,15 +197,25 @@ pub(crate) fn ask(data: PathBuf, network: &Network) -> MinerStatus {
     })
 }
 
-/// Both sides say the same, and no lease ended as it should not.
+/// What is compared.
+pub(crate) struct Sides<'a> {
+    pub(crate) miner: &'a Miner,
+    pub(crate) coordinator: &'a Coordinator,
+    /// The coordinator's answer to the miner.
+    pub(crate) asked: MinerStatus,
+    /// Its figures for its operator.
+    pub(crate) status: Status,
+}
+
+/// Both sides say the same, and no lease ended as it should not: at most in `downs`, the times in which
+/// no miner was there. Gives the number of those.
 pub(crate) fn compare(
     report: &mut Report,
-    miner: &Miner,
-    coordinator: &Coordinator,
-    asked: &MinerStatus,
-    status: &Status,
+    sides: &Sides<'_>,
     kills: u32,
-) {
+    downs: &[Range<Duration>],
+) -> u64 {
+    let Sides { miner, coordinator, asked, status } = sides;
     let figures = |(receipts, tokens, credits_milli): (u64, u64, u64)| json!({ "receipts": receipts, "tokens": tokens, "credits_milli": credits_milli });
     let (held, given) = (miner.book.sum(), coordinator.book.sum());
     report.say(json!({
@@ -213,15 +239,23 @@ pub(crate) fn compare(
     report.check((status.receipts, status.credits_milli) == (given.0, given.2), || {
         "status.json says otherwise than the log".into()
     });
+    let down = |at: &&u64| downs.iter().any(|down| down.contains(&Duration::from_millis(**at)));
+    let excused = coordinator.expired_ms.iter().filter(down).count() as u64;
     let settled: u64 = coordinator.outcomes.values().sum();
     report.say(json!({
         "soak": "leases", "given": coordinator.leased, "ended_without_a_group": coordinator.ended,
-        "expired": asked.expired, "outcomes": coordinator.outcomes, "settled": settled,
+        "expired_at_ms": coordinator.expired_ms, "excused": excused, "outcomes": coordinator.outcomes, "settled": settled,
         "log_bytes": coordinator.log_bytes,
     }));
     let ended = |how: &str| coordinator.ended.get(how).copied().unwrap_or(0);
-    report.check(asked.expired == 0 && ended("Expired") == 0, || {
-        format!("{} leases timed out", asked.expired.max(ended("Expired")))
+    report.check(asked.expired == ended("Expired"), || {
+        format!("the coordinator answers {} leases expired, of {}", asked.expired, ended("Expired"))
+    });
+    report.check(ended("Expired") == excused, || {
+        format!(
+            "{} leases timed out, in {excused} cases while no miner was there",
+            ended("Expired")
+        )
     });
     report.check(ended("Lost") <= u64::from(kills), || {
         format!("{} replies were lost in {kills} kills", ended("Lost"))
@@ -230,6 +264,7 @@ pub(crate) fn compare(
     report.check(graded * GROUP == given.0, || {
         format!("{graded} groups graded, but {} receipts given", given.0)
     });
+    excused
 }
 
 fn bytes_in(folder: &Path) -> u64 {

@@ -4,7 +4,7 @@
 //! its samples against the second quarter; the first of its time is left out as warm-up. A
 //! coordinator keeps what every task of an open epoch came to, and may grow by that.
 
-use std::{fs::File, io::Write, path::Path, time::Duration};
+use std::{fs::File, io::Write, ops::Range, path::Path, time::Duration};
 
 use serde_json::json;
 
@@ -55,9 +55,11 @@ struct Sample {
     loaded: bool,
 }
 
-/// All samples.
+/// Writes samples down.
+pub(crate) struct Table(File);
+
+/// All samples of a run.
 pub(crate) struct Watch {
-    table: File,
     samples: Vec<Sample>,
 }
 
@@ -78,14 +80,15 @@ fn quarters(values: &[u64]) -> Option<(u64, u64)> {
     Some((most(values.get(n / 4..n / 2)?)?, most(values.get(n * 3 / 4..)?)?))
 }
 
-impl Watch {
-    pub(crate) fn new(table: &Path) -> Self {
-        let mut table = File::create(table).expect("made");
+impl Table {
+    pub(crate) fn create(path: &Path) -> Self {
+        let mut table = File::create(path).expect("made");
         let head = "seconds,role,life,pid,rss_kib,anon_kib,hwm_kib,graded,receipts,loaded";
         writeln!(table, "{head}").expect("written");
-        Self { table, samples: Vec::new() }
+        Self(table)
     }
 
+    /// `loaded` is that a miner has just got its model.
     pub(crate) fn sample(
         &mut self,
         role: Role,
@@ -97,19 +100,59 @@ impl Watch {
     ) {
         let Some((resident, anonymous, most)) = read(pid) else { return };
         let (name, seconds) = (role.name(), at.as_secs_f64());
-        writeln!(
-            self.table,
-            "{seconds:.1},{name},{life},{pid},{resident},{anonymous},{most},{graded},{receipts},{loaded}"
-        )
-        .expect("written");
-        let sample = Sample { role, life, at, resident, anonymous, most, graded, loaded };
-        self.samples.push(sample);
+        let line = format!("{seconds:.1},{name},{life},{pid},{resident},{anonymous},{most}");
+        writeln!(self.0, "{line},{graded},{receipts},{loaded}").expect("written");
+    }
+}
+
+impl Watch {
+    /// Reads what [`Table::sample`] wrote.
+    pub(crate) fn read(table: &Path) -> Self {
+        let text = std::fs::read_to_string(table).expect("the samples");
+        let sample = |line: &str| -> Option<Sample> {
+            let fields: Vec<&str> = line.split(',').collect();
+            let number = |place: usize| fields.get(place)?.parse::<u64>().ok();
+            Some(Sample {
+                role: Role::ALL.into_iter().find(|role| fields.get(1) == Some(&role.name()))?,
+                life: fields.get(2)?.parse().ok()?,
+                at: Duration::from_secs_f64(fields.first()?.parse().ok()?),
+                resident: number(4)?,
+                anonymous: number(5)?,
+                most: number(6)?,
+                graded: number(7)?,
+                loaded: fields.get(9)?.parse().ok()?,
+            })
+        };
+        Self { samples: text.lines().skip(1).filter_map(sample).collect() }
+    }
+
+    fn of(&self, role: Role, life: Option<u32>) -> impl Iterator<Item = &Sample> {
+        let wanted = move |one: &&Sample| one.role == role && life.is_none_or(|l| one.life == l);
+        self.samples.iter().filter(wanted)
+    }
+
+    /// Times in which no miner was there: from its last sample until the next has got its model.
+    pub(crate) fn downs(&self) -> Vec<Range<Duration>> {
+        let (mut downs, mut since, mut life) = (Vec::new(), Duration::ZERO, 0);
+        let mut up = false;
+        for one in self.of(Role::Miner, None) {
+            if one.life != life {
+                (life, up) = (one.life, false);
+            }
+            if one.loaded {
+                downs.push(since..one.at);
+                up = true;
+            }
+            if up {
+                since = one.at;
+            }
+        }
+        downs
     }
 
     /// What the process had without a file behind it, after its warm-up.
     fn warm(&self, role: Role, life: Option<u32>) -> Vec<Sample> {
-        let of = |one: &&Sample| one.role == role && life.is_none_or(|life| one.life == life);
-        let all: Vec<Sample> = self.samples.iter().filter(of).copied().collect();
+        let all: Vec<Sample> = self.of(role, life).copied().collect();
         let (Some(first), Some(last)) = (all.first(), all.last()) else { return Vec::new() };
         let from = first.at + WARM_UP.min((last.at - first.at) / 10);
         all.into_iter().filter(|one| one.at >= from).collect()
@@ -155,10 +198,7 @@ impl Watch {
     fn budget(&self, report: &mut Report, lives: u32) {
         let allowed = (MEMORY_MIB + SCRATCH_MIB) * KIB_IN_MIB;
         let besides = |life: u32| {
-            let of = || {
-                let mine = |one: &&Sample| one.role == Role::Miner && one.life == life;
-                self.samples.iter().filter(mine)
-            };
+            let of = || self.of(Role::Miner, Some(life));
             let loaded = of().find(|one| one.loaded)?;
             let later = || of().filter(|one| one.at > loaded.at);
             // The kernel's own peak, where loading was not the peak.
