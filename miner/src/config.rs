@@ -26,7 +26,8 @@ pub struct MinerConfig {
     /// be reached. Each has its own queue and receipts.
     #[serde(default)]
     pub fallback: Vec<NetworkConfig>,
-    /// Most memory that groups in work may take together, MiB, besides the model; 0 sets no limit.
+    /// Most memory that the keys and values of all groups in work may take, MiB, by the engine's estimate;
+    /// 0 sets no limit. The model comes on top, and some tens of MiB that a step computes with.
     #[serde(default)]
     pub memory_mib: u64,
     /// When new work is taken, local time, for example `["22:00-07:00"]`; always where it is empty.
