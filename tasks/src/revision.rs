@@ -102,9 +102,9 @@ mod tests {
     use lode_proto::{attempt::Finish, task::TaskTemplate};
 
     use super::*;
-    use crate::{ENGINE_VERSION, family::Library, grade, longdoc};
+    use crate::{ENGINE_VERSION, family::Library, grade, longdoc, types::AnswerKey};
 
-    fn conversation(profile: Profile, completions: &[&[u8]]) -> (Task, Conversation) {
+    fn task(profile: Profile) -> (Task, AnswerKey) {
         let library = Library::builtin().expect("the library");
         let template = TaskTemplate {
             family: longdoc::NAME.into(),
@@ -113,13 +113,7 @@ mod tests {
             profile,
             inputs: Vec::new(),
         };
-        let (task, key) = longdoc::generate(&template.spec([7; 32]), &library).expect("a task");
-        let mut talk = Conversation::new(&task);
-        for completion in completions {
-            let verdict = grade::grade(&task, &key, completion, Finish::Stop);
-            talk.push(completion, &counts(&task, &verdict));
-        }
-        (task, talk)
+        longdoc::generate(&template.spec([7; 32]), &library).expect("a task")
     }
 
     #[test]
@@ -127,7 +121,12 @@ mod tests {
         for (profile, head) in
             [(Profile::Nano, "\nFeedback: "), (Profile::Mini, "=== FEEDBACK ===")]
         {
-            let (task, talk) = conversation(profile, &[b"nonsense", b"\xffmore\n"]);
+            let (task, key) = task(profile);
+            let mut talk = Conversation::new(&task);
+            for completion in [b"nonsense".as_slice(), b"\xffmore\n"] {
+                let verdict = grade::grade(&task, &key, completion, Finish::Stop);
+                talk.push(completion, &counts(&task, &verdict));
+            }
             let text = talk.text();
             assert!(text.starts_with(&task.prompt()));
             assert_eq!(text.matches(head).count(), 2);
@@ -164,16 +163,7 @@ mod tests {
 
     #[test]
     fn what_is_said_is_what_was_graded() {
-        let library = Library::builtin().expect("the library");
-        let (task, _) = conversation(Profile::Mini, &[]);
-        let template = TaskTemplate {
-            family: longdoc::NAME.into(),
-            engine_version: ENGINE_VERSION,
-            domain: library.named("companies").expect("built in"),
-            profile: Profile::Mini,
-            inputs: Vec::new(),
-        };
-        let (_, key) = longdoc::generate(&template.spec([7; 32]), &library).expect("a task");
+        let (task, key) = task(Profile::Mini);
         let good = grade::grade(&task, &key, key.witness.as_bytes(), Finish::Stop);
         let all = counts(&task, &good);
         assert!(all.read && all.supported);

@@ -21,8 +21,9 @@ use lode_proto::{
     task::{Place, TaskSpec},
 };
 use lode_tasks::{
-    family::{GenerateError, Library},
+    family::{Family, GenerateError, Library},
     revision::{self, Conversation},
+    types::{AnswerKey, Task},
 };
 use tokio::sync::{Semaphore, mpsc};
 
@@ -42,10 +43,7 @@ pub(super) fn generate(
     library: &Library,
     spec: &TaskSpec,
 ) -> Result<Generated, String> {
-    let family = engine
-        .family(&spec.family)
-        .ok_or_else(|| format!("this build has no task family {:?}", spec.family))?;
-    match family.generate(spec, library) {
+    match family(engine, spec)?.generate(spec, library) {
         Ok((task, _)) => {
             let bytes = codec::encode(&task).map_err(|error| error.to_string())?;
             let id = task.id().map_err(|error| error.to_string())?;
@@ -54,6 +52,22 @@ pub(super) fn generate(
         Err(GenerateError::Exhausted(_)) => Ok(Generated::Exhausted),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// The task of a specification with its answers, and the family that grades it.
+fn make<'e>(
+    engine: &'e dyn Engine,
+    library: &Library,
+    spec: &TaskSpec,
+) -> Result<(&'e dyn Family, Task, AnswerKey), String> {
+    let family = family(engine, spec)?;
+    let (task, key) = family.generate(spec, library).map_err(|error| error.to_string())?;
+    Ok((family, task, key))
+}
+
+fn family<'e>(engine: &'e dyn Engine, spec: &TaskSpec) -> Result<&'e dyn Family, String> {
+    let name = &spec.family;
+    engine.family(name).ok_or_else(|| format!("this build has no task family {name:?}"))
 }
 
 /// A sealed group or session that is to be graded.
@@ -76,10 +90,7 @@ pub(super) fn grade(
     group: Sealed,
     attempts: Vec<(Attempt, Receipt)>,
 ) -> Result<OwnGrade, String> {
-    let family = engine
-        .family(&group.spec.family)
-        .ok_or_else(|| format!("this build has no task family {:?}", group.spec.family))?;
-    let (task, key) = family.generate(&group.spec, library).map_err(|error| error.to_string())?;
+    let (family, task, key) = make(engine, library, &group.spec)?;
     let mut graded = Vec::new();
     for (attempt, receipt) in attempts {
         let verdict = family.grade(&task, &key, &attempt.completion, attempt.finish).rules;
@@ -132,10 +143,7 @@ pub(super) fn grade_turn(
     spec: &TaskSpec,
     attempts: &[Attempt],
 ) -> Result<TurnGrade, String> {
-    let family = engine
-        .family(&spec.family)
-        .ok_or_else(|| format!("this build has no task family {:?}", spec.family))?;
-    let (task, key) = family.generate(spec, library).map_err(|error| error.to_string())?;
+    let (family, task, key) = make(engine, library, spec)?;
     let mut conversation = Conversation::new(&task);
     let mut newest = None;
     for attempt in attempts {
