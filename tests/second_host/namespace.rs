@@ -3,7 +3,7 @@
 use std::{net::Ipv4Addr, process::Command};
 
 /// Goes, with its cables, when it is dropped.
-pub struct Namespace {
+pub(crate) struct Namespace {
     name: String,
     cable: String,
     outside: Ipv4Addr,
@@ -20,7 +20,7 @@ fn ip(args: &str) -> Result<(), String> {
 
 impl Namespace {
     /// `None`, said why, where this machine makes none.
-    pub fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         // Tests of other processes may have one, too.
         let own = std::process::id();
         let [_, _, high, low] = own.to_be_bytes();
@@ -50,12 +50,12 @@ impl Namespace {
     }
 
     /// This side's address.
-    pub fn outside(&self) -> Ipv4Addr {
+    pub(crate) fn outside(&self) -> Ipv4Addr {
         self.outside
     }
 
     /// A command inside.
-    pub fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.name, program]);
         command

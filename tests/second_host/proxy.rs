@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Listens as long as the process lives; gives its URL.
-pub fn start(address: Ipv4Addr) -> String {
+pub(crate) fn start(address: Ipv4Addr) -> String {
     let listener = TcpListener::bind((address, 0)).expect("listens");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     thread::spawn(move || {

@@ -187,9 +187,8 @@ impl Network {
             return self.submit(lease, index).await.map(Some);
         }
         let commit = self.store.queue().jobs().find(|job| job.next() == Some(Step::Commit));
-        match commit.map(|job| job.lease.id) {
-            Some(lease) => return self.commit(lease).await.map(Some),
-            None => {}
+        if let Some(lease) = commit.map(|job| job.lease.id) {
+            return self.commit(lease).await.map(Some);
         }
         let now = Instant::now();
         let due = |lease: &LeaseId| self.feedback_after.get(lease).is_none_or(|at| *at <= now);

@@ -85,7 +85,7 @@ pub(super) fn grade(seed: &[u8; 32], attempt: AttemptId) -> Hash {
 /// The stand-in for the grader of turns: about one attempt in four passes.
 pub(super) fn grade_turn(attempts: &[AttemptId]) -> TurnGrade {
     let next = conversation(attempts);
-    let right = u16::from(next.0[0] % 4 == 0);
+    let right = u16::from(next.0[0].is_multiple_of(4));
     let counts = Counts {
         read: true,
         answers_right: right,
