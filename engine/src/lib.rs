@@ -25,6 +25,7 @@ pub mod memory;
 mod mistral;
 mod native;
 pub mod openai;
+mod pool;
 pub mod sampler;
 pub mod store;
 mod types;
@@ -34,6 +35,7 @@ pub use identity::{Identity, parameters};
 pub use mistral::Mistral;
 pub use native::{BYTES_PER_WEIGHT as NATIVE_BYTES_PER_WEIGHT, Native};
 pub use openai::OpenAi;
+pub use pool::Pool;
 pub use types::{
     CancelFlag, Completion, Control, Engine, EngineError, GroupRequest, Progress, ServerError,
 };

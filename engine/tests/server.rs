@@ -15,7 +15,7 @@ use std::{
 };
 
 use lode_engine::{
-    CancelFlag, Completion, Control, Engine, EngineError, GroupRequest, OpenAi, ServerError,
+    CancelFlag, Completion, Control, Engine, EngineError, GroupRequest, OpenAi, Pool, ServerError,
     openai::{GrammarDialect, OpenAiConfig},
 };
 use lode_model::{Gguf, Specials, Tokenizer};
@@ -193,4 +193,30 @@ async fn a_server_that_is_killed_ends_its_attempts_and_is_then_not_there() {
     let problem = run_one(&engine, request(DOCUMENT, 1, 4)).await.unwrap_err();
     assert!(matches!(problem, ServerError::Unreachable(_)), "{problem}");
     assert!(matches!(engine.check().await, Err(EngineError::Server { .. })));
+}
+
+/// Two servers as on two GPUs: the group of the one that is killed is made by the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_of_a_killed_server_goes_to_the_other() {
+    let Some(file) = model().await else { return };
+    let (Some(first), Some(second)) = (Process::start(&file.path), Process::start(&file.path))
+    else {
+        return;
+    };
+    let engine = |server: &Process| {
+        let config = OpenAiConfig { retries: 0, ..config(server) };
+        Arc::new(OpenAi::new(config).unwrap()) as Arc<dyn Engine>
+    };
+    let pool = Pool::new(vec![engine(&first), engine(&second)]).unwrap();
+    assert_eq!(pool.concurrent_groups(), 2);
+    let first = Arc::new(Mutex::new(first));
+    let victim = first.clone();
+    let control = at_first_token(move || victim.lock().unwrap().kill());
+    for _ in 0..2 {
+        let results = pool.generate(request(DOCUMENT, 2, 200), &control).await.unwrap();
+        assert_eq!(results.len(), 2);
+        for completion in results.into_iter().map(Result::unwrap) {
+            assert!(completion.completion_tokens > 0);
+        }
+    }
 }

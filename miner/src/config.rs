@@ -166,6 +166,10 @@ pub struct EngineConfig {
 pub struct ServerConfig {
     /// Where it is, for example `http://127.0.0.1:8080/v1`.
     pub url: String,
+    /// Further servers with the same model, started the same way: one a GPU. Groups go to the one with the
+    /// most room; one that fails rests, and its group goes to another.
+    #[serde(default)]
+    pub further_urls: Vec<String>,
     /// Environment variable that holds the API key, if it wants one.
     #[serde(default)]
     pub api_key_env: Option<String>,
@@ -182,7 +186,7 @@ pub struct ServerConfig {
     /// `vllm-guided` (before 0.12), `sglang`, `mistral.rs`, or nothing (docs/servers.md).
     #[serde(default)]
     pub grammar: Option<String>,
-    /// Requests in flight at once; 8 where it is left out. 1 for a server that answers one at a time.
+    /// Requests in flight at once, at each server; 8 where it is left out. 1 for a server that answers one at a time.
     #[serde(default)]
     pub concurrency: Option<std::num::NonZeroU16>,
     /// SPDX licence of the weights.

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context;
 use lode_engine::{
-    Engine, OpenAi,
+    Engine, OpenAi, Pool,
     auto::{self, InProcess},
     openai::{DeclaredModel, OpenAiConfig},
     store::ModelFile,
@@ -261,11 +261,19 @@ pub(super) async fn load_engine(
                 .unwrap_or("none")
                 .parse()
                 .map_err(|e| anyhow::anyhow!("engine.server.grammar: {e}"))?;
-            let engine = OpenAi::new(openai)?;
-            for note in engine.check().await? {
-                tracing::warn!("the model server: {note}");
+            let mut engines = Vec::new();
+            for url in std::iter::once(&server.url).chain(&server.further_urls) {
+                let openai = OpenAiConfig { base_url: url.clone(), ..openai.clone() };
+                let engine = OpenAi::new(openai)?;
+                for note in engine.check().await? {
+                    tracing::warn!("the model server at {url}: {note}");
+                }
+                engines.push(Arc::new(engine) as Arc<dyn Engine>);
             }
-            Arc::new(engine)
+            match <[_; 1]>::try_from(engines) {
+                Ok([engine]) => engine,
+                Err(engines) => Arc::new(Pool::new(engines)?),
+            }
         }
     })
 }

@@ -53,6 +53,44 @@ pub fn parse_listing(text: &str) -> Result<Vec<Gpu>, String> {
         .collect()
 }
 
+/// Share of a GPU's memory that a model may take, hundredths: the rest is the server's, the desktop's.
+const USABLE: u64 = 85;
+/// Memory for the cache of a group or two and for activations, bytes.
+const BESIDES_WEIGHTS: u64 = 3 << 29;
+/// Bytes of a thousand weights in four bits (GGUF's Q4_K_M, AWQ) and in eight (Q8_0, FP8), scales included.
+const FOUR_BITS: u64 = 610;
+const EIGHT_BITS: u64 = 1_070;
+
+/// The largest models that fit a GPU, in billions of weights (in four bits, in eight); none below one
+/// billion.
+#[must_use]
+pub fn largest_models(memory: u64) -> Option<(u64, u64)> {
+    let room = (memory / 100 * USABLE).saturating_sub(BESIDES_WEIGHTS);
+    let billions = |bytes_a_thousand: u64| room / bytes_a_thousand / 1_000_000;
+    let (four, eight) = (billions(FOUR_BITS), billions(EIGHT_BITS));
+    (four > 0).then_some((four, eight))
+}
+
+/// Which tasks models of a size are for (DESIGN 3.4).
+fn tasks_for(billions: u64) -> &'static str {
+    match billions {
+        0..7 => "mini",
+        7..70 => "standard",
+        _ => "standard and hard",
+    }
+}
+
+/// What to run on a GPU, in words.
+fn model_advice(memory: u64) -> String {
+    match largest_models(memory) {
+        None => "room for models below 1 billion weights: nano tasks".into(),
+        Some((four, eight)) => format!(
+            "room for models up to {four} billion weights in 4 bits or {eight} in 8: {} tasks",
+            tasks_for(four)
+        ),
+    }
+}
+
 impl GpuFacts {
     /// The GPU with the most free memory.
     #[must_use]
@@ -62,7 +100,9 @@ impl GpuFacts {
 
     fn described(&self) -> Option<String> {
         let gpus = self.listed.as_ref().ok()?;
-        let names = gpus.iter().map(|gpu| format!("{} ({})", gpu.name, bytes(gpu.memory)));
+        let names = gpus.iter().map(|gpu| {
+            format!("{} ({}; {})", gpu.name, bytes(gpu.memory), model_advice(gpu.memory))
+        });
         (!gpus.is_empty()).then(|| names.collect::<Vec<_>>().join(", "))
     }
 
@@ -187,6 +227,23 @@ mod tests {
         let built =
             judge(Device::Cuda, EngineKind::Native, &facts(None, Ok(H200)), &[Device::Cuda]);
         assert_eq!(built.fault, None);
+    }
+
+    /// Files of known models: Qwen2.5-7B Q8_0 has 8.1 GB, -14B Q4_K_M 9.0, -32B Q4_K_M 19.9; Llama-3.3-70B
+    /// Q4_K_M 42.5.
+    #[test]
+    fn what_fits_a_gpu_fits_it() {
+        let gib = |number: u64| number << 30;
+        assert_eq!(largest_models(gib(2)), None);
+        for (memory, four, eight) in
+            [(8, 9, 5), (12, 15, 8), (24, 33, 18), (48, 69, 39), (80, 117, 66)]
+        {
+            assert_eq!(largest_models(gib(memory)), Some((four, eight)), "{memory} GiB");
+        }
+        let found = facts(Some("570.1"), Ok("NVIDIA RTX 4090, 24564, 24000\n"));
+        let server = judge(Device::Cuda, EngineKind::Openai, &found, CPU);
+        let wanted = "up to 33 billion weights in 4 bits or 18 in 8: standard tasks";
+        assert!(server.measured.contains(wanted), "{server}");
     }
 
     #[test]
