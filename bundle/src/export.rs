@@ -29,8 +29,8 @@ pub struct ExportedPair {
 /// Hands every pair of a bundle to `put` in BOTCOIN's format for pairs (`hf_export/v1`), config by
 /// config and split by split. Returns how many there were.
 ///
-/// What we do not have is `null` (times between attempts, feedback, flips: there are no revision
-/// sessions yet), and what they do not have stands under `lode`. No label of a verifier is in a
+/// What we do not have is `null` (times between attempts, feedback in their words, flips), pairs of
+/// kind `revision` are left out, and what they do not have stands under `lode`. No label of a verifier is in a
 /// trace: ours has none.
 ///
 /// # Errors
@@ -42,7 +42,8 @@ pub fn botcoin(
     imported::refuse_folder(dir)?;
     let opened = read::open(dir)?;
     let mut count = 0;
-    for config in Config::OF_PAIRS {
+    // Their records have no place for a conversation.
+    for config in Config::OF_PAIRS.into_iter().filter(|config| *config != Config::Revision) {
         for split in Split::ALL {
             let prefix = format!("data/{}/{}-", config.name(), split.name());
             for file in opened.manifest.files.iter().filter(|file| file.path.starts_with(&prefix)) {

@@ -120,8 +120,8 @@ impl Figures {
                 self.delivered += 1;
                 self.over(lease);
             }
-            Event::Dropped { lease, how, .. } => {
-                self.totals.dropped += 1;
+            Event::Dropped { lease, how, totals, .. } => {
+                self.totals = *totals;
                 *self.dropped.entry(*how).or_default() += 1;
                 self.over(lease);
             }

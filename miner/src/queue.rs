@@ -241,7 +241,7 @@ impl Queue {
             }
             Record::Dropped { lease, .. } => match self.jobs.remove(lease) {
                 // A session that ended between two turns: the turns before are handed in.
-                Some(job) if job.turns() > 0 && job.receipted.len() == job.attempts.len() => {
+                Some(job) if job.committed > 0 && job.receipted.len() == job.committed => {
                     self.totals.groups += 1;
                 }
                 Some(_) => self.totals.dropped += 1,

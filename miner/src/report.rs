@@ -213,6 +213,8 @@ pub enum Event {
         how: Ending,
         /// Why.
         reason: String,
+        /// The miner's own count: of a session what was handed in before counts as a group.
+        totals: Totals,
     },
     /// There is nothing to do.
     Waiting {

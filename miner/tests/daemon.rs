@@ -116,6 +116,34 @@ async fn a_revision_session_survives_a_restart() {
     assert_eq!(engine.calls.load(Ordering::SeqCst), 3);
 }
 
+/// A session that was begun under one policy is given back by a miner that runs another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_of_another_policy_is_given_back() {
+    let (data, chief) = (tempfile::tempdir().expect("a folder"), Chief::start(1).await);
+    chief.set(|book| {
+        book.tasks.push_back(0);
+        book.revision = true;
+        book.slow = usize::MAX;
+    });
+    let engine = free(1);
+    let (stop, run) = start(settings(data.path(), &[&chief]), &engine);
+    chief.until(|book| book.slow < usize::MAX - 2).await;
+    stop.stop();
+    run.await.expect("no crash").expect("ends in order");
+    chief.set(|book| {
+        book.slow = 0;
+        book.none = Some(NoWork::Finished);
+    });
+    let mut other = settings(data.path(), &[&chief]);
+    other.engine.temperature_milli += 1;
+    let (_stop, run) = start(other, &engine);
+    let totals = run.await.expect("no crash").expect("ends in order");
+    assert_eq!((totals.groups, totals.receipts, totals.dropped), (1, 1, 0));
+    let book = chief.book();
+    assert!(book.turns.is_empty() && book.handed_back[0].contains("another policy"));
+    assert_eq!(engine.calls.load(Ordering::SeqCst), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_run_at_once_within_the_memory() {
     for (memory_mib, at_once) in [(0, 3), (100, 2), (10, 1)] {

@@ -255,7 +255,7 @@ fn metadata(source: &Source<'_>, name: &str) -> Result<Json, BundleError> {
                 ("unverified_quote_count", Json::Null),
             ]),
         ),
-        // There are no revision sessions yet, so nothing came before and nothing was shown.
+        // The rows of a bundle do not say what came before an attempt or was shown to its author.
         ("time_since_previous_attempt_ms", Json::Null),
         ("feedback_shown", Json::Null),
         ("constraint_flip_summary", Json::Null),

@@ -44,7 +44,10 @@ impl Core {
             Phase::Committed(group) if group.complete() => match group.next() {
                 Next::Seal => Ok(Todo::event(self.seal_group(epoch, counter, group, now))),
                 Next::Feedback | Next::Turn if now.ms >= group.lease.deadline_ms => {
-                    Ok(Todo::event(turn_over(counter, group)))
+                    let over = turn_over(counter, group);
+                    // A grade of the turn that still comes is of no use; the session's own is asked for.
+                    self.volatile.grading.remove(&counter);
+                    Ok(Todo::event(over))
                 }
                 Next::Feedback => Ok(self.grade_turn(counter)),
                 Next::Turn => Ok(Todo::default()),

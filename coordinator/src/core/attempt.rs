@@ -1,5 +1,7 @@
 //! Handing in a group: the commitment to all of it, then one attempt at a time.
 
+use std::collections::BTreeSet;
+
 use lode_proto::{
     attempt::{Attempt, GroupCommit, Receipt},
     codec,
@@ -30,6 +32,16 @@ use super::{
 pub(super) fn attempt_bytes(group_size: u32) -> usize {
     let share = (limits::MAX_ENCODED_BYTES - 1024 * 1024) / group_size.max(1) as usize;
     share.min(limits::MAX_COMPLETION_BYTES)
+}
+
+/// Refuses to have an attempt committed to twice: the id covers its number, so the second could never be
+/// uploaded, and a bundle with such a commitment fails every audit.
+pub(super) fn distinct(before: &[AttemptId], new: &[AttemptId]) -> Result<(), Refusal> {
+    let mut seen: BTreeSet<&AttemptId> = before.iter().collect();
+    match new.iter().find(|id| !seen.insert(id)) {
+        Some(twice) => Err(Refusal::Malformed(format!("attempt {twice} is committed to twice"))),
+        None => Ok(()),
+    }
 }
 
 impl Core {
@@ -68,6 +80,9 @@ impl Core {
         if commit.attempts.len() != want as usize {
             let got = u32::try_from(commit.attempts.len()).unwrap_or(u32::MAX);
             return Ok(Err(Refusal::WrongGroupSize { got, want }));
+        }
+        if let Err(refusal) = distinct(&[], &commit.attempts) {
+            return Ok(Err(refusal));
         }
         if commit.policy != lease.policy {
             return Ok(Err(Refusal::UnknownPolicy));

@@ -52,6 +52,12 @@ impl EpochPlan {
         if !listed || !profiles.is_sorted_by(|a, b| a < b) {
             return Err(CommandError::Profiles(start));
         }
+        // Pairs of the default config and profiles rest on groups, of which there would be none.
+        let of_groups =
+            self.target.pairs > 0 || self.target.paired_tasks > 0 || campaign.profiles.len() > 1;
+        if campaign.revision_every == 1 && of_groups {
+            return Err(CommandError::SessionsOnly);
+        }
         let tokens = u64::from(campaign.max_completion_tokens);
         within("limit of tokens", tokens, 1, u64::from(limits::MAX_COMPLETION_TOKENS))?;
         within("lease time in milliseconds", campaign.lease_ms, LEAST_LEASE_MS, MOST_LEASE_MS)?;

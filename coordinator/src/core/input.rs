@@ -193,6 +193,12 @@ pub enum CommandError {
         "the epoch's profiles must name each once, easiest first, and among them {0}, where new models begin; or none"
     )]
     Profiles(Profile),
+    /// Sessions only, and a target or profiles that groups alone serve.
+    #[error(
+        "revision_every is 1, so that there is no group, but pairs and several profiles rest on groups; \
+         take 2 or more, or neither a target of pairs nor profiles"
+    )]
+    SessionsOnly,
     /// Not in this stage.
     #[error("there is no bundle to retry: the epoch is {0}")]
     NothingToRetry(&'static str),

@@ -1,7 +1,8 @@
 //! What miners ask: hello, join, lease, heartbeat, commit, submit, hand back, status.
 //!
 //! Commitments and uploads may be sent again: the same again gets the first answer, anything else a
-//! typed refusal. No answer here depends on a grade.
+//! typed refusal. No answer here depends on a grade but feedback in a revision
+//! session (`turn.rs`).
 
 use lode_proto::{
     envelope::Envelope,
@@ -376,6 +377,10 @@ impl Core {
                 sequence: Some(sequence),
             };
             return Ok(Handled::event(event, reply));
+        }
+        // Given back between two turns before, or over anyway.
+        if slot.group().and_then(|group| group.turns.as_ref()).is_some_and(|turns| turns.over) {
+            return Ok(Handled::reply(reply));
         }
         if !matches!(slot.phase, Phase::Leased(_)) {
             return Err(Refusal::NotExpected(

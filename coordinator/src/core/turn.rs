@@ -20,6 +20,7 @@ use lode_proto::{
 
 use super::{
     apply::read,
+    attempt::distinct,
     context::Now,
     event::Event,
     input::{Effect, Reply, TurnGrade},
@@ -184,6 +185,7 @@ fn check(group: &Group, turns: &Turns, commit: &TurnCommit) -> Result<(), Refusa
         let (got, want) = (count(commit.attempts.len()), count(want));
         return Err(Refusal::WrongGroupSize { got, want });
     }
+    distinct(&group.attempts, &commit.attempts)?;
     if commit.prompt != next {
         let (lease, turn) = (commit.lease, commit.turn);
         return Err(Refusal::OtherConversation { lease, turn });

@@ -41,8 +41,17 @@ impl Network {
                 continue;
             }
             let bytes = work::group_bytes(self.shared.engine.as_ref(), &job);
-            let Some(slot) = self.shared.slots.take(bytes) else { return };
-            self.group_bytes = bytes;
+            // What was begun under one policy cannot go on under another.
+            if job.attempts.first().is_some_and(|made| made.policy != self.shared.policy) {
+                let why = "the miner runs another policy than the one that the session began with";
+                self.giving_back.push_back((id, why.into()));
+                continue;
+            }
+            // A turn of a session may fit where a group does not.
+            let Some(slot) = self.shared.slots.take(bytes) else { continue };
+            if job.lease.session == Session::Group {
+                self.group_bytes = bytes;
+            }
             let progress = Some(report::progress(self.shared.events.clone(), id));
             let control = Control { progress, ..Control::default() };
             let running =

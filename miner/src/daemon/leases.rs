@@ -20,6 +20,8 @@ use crate::{
     report::{Ending, Event, MinerError, ReceiptNote},
 };
 
+/// Least time between two questions for the same feedback.
+const LEAST_PAUSE: Duration = Duration::from_millis(200);
 /// Bytes of a reason that is given to the coordinator.
 const MAX_REASON_CHARS: usize = 300;
 
@@ -186,9 +188,10 @@ impl Network {
                 Ok(Next::GoOn)
             }
             MineReply::FeedbackPending { retry_after_ms } => {
-                let after = Instant::now() + Duration::from_millis(retry_after_ms);
-                self.feedback_after.insert(id, after);
-                Ok(Next::GoOn)
+                let pause = Duration::from_millis(retry_after_ms).max(LEAST_PAUSE);
+                self.feedback_after.insert(id, Instant::now() + pause);
+                // The heartbeat has its turn, however many sessions wait.
+                Ok(Next::Wait(Duration::ZERO))
             }
             reply => {
                 self.feedback_after.remove(&id);
@@ -205,7 +208,8 @@ impl Network {
         asked: &'static str,
     ) -> Result<Next, MinerError> {
         match reply {
-            MineReply::Refused(Refusal::NotJoined | Refusal::UnknownPolicy) => {
+            // Another policy than the lease's is not mended by joining again.
+            MineReply::Refused(Refusal::NotJoined) => {
                 self.join().await?;
                 Ok(Next::GoOn)
             }
@@ -231,7 +235,7 @@ impl Network {
         }
     }
 
-    /// Names every lease that is not committed, and stops work on those that are over. Also what is
+    /// Names every lease that is not committed (of a session: its next turn), and stops work on those that are over. Also what is
     /// generated: a coordinator that was restarted takes a lease that nobody names for lost.
     pub(super) async fn heartbeat(&mut self) -> Result<(), MinerError> {
         let open = |step| matches!(step, Some(Step::Generate | Step::Commit));

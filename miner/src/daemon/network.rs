@@ -170,14 +170,16 @@ impl Network {
             return Ok(next);
         }
         self.start_groups();
+        if let Some(next) = self.ask_feedback().await? {
+            return Ok(next);
+        }
         match self.more() {
             None => self.lease().await,
             Some(pause) => Ok(Next::Wait(pause.min(self.feedback_pause()))),
         }
     }
 
-    /// Hands in one thing that can be, uploads before commitments, and asks for feedback where it is
-    /// due; `None` where there is nothing.
+    /// Hands in one thing that can be, uploads before commitments; `None` where there is nothing.
     async fn hand_in(&mut self) -> Result<Option<Next>, MinerError> {
         let upload = self.store.queue().jobs().find_map(|job| match job.next() {
             Some(Step::Submit(index)) => Some((job.lease.id, index)),
@@ -190,6 +192,11 @@ impl Network {
         if let Some(lease) = commit.map(|job| job.lease.id) {
             return self.commit(lease).await.map(Some);
         }
+        Ok(None)
+    }
+
+    /// Asks for feedback where it is due; `None` where there is nothing to ask for.
+    async fn ask_feedback(&mut self) -> Result<Option<Next>, MinerError> {
         let now = Instant::now();
         let due = |lease: &LeaseId| self.feedback_after.get(lease).is_none_or(|at| *at <= now);
         let asked = self.store.queue().jobs().find_map(|job| match job.next() {
@@ -317,7 +324,8 @@ impl Network {
     ) -> Result<Next, MinerError> {
         self.append(&Record::Dropped { lease: id, reason: reason.into() })?;
         tracing::warn!(lease = %id.short(), reason, "dropped a lease");
-        (self.shared.events)(Event::Dropped { lease: id, how, reason: reason.into() });
+        let totals = self.count();
+        (self.shared.events)(Event::Dropped { lease: id, how, reason: reason.into(), totals });
         Ok(Next::GoOn)
     }
 

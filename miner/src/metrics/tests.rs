@@ -78,7 +78,12 @@ fn story() -> Vec<Event> {
         Event::refused("commit", &Refusal::NoSuchLease(lease(3))),
         Event::refused("commit", &Refusal::NoSuchLease(lease(4))),
         Event::Leased { lease: lease(5) },
-        Event::Dropped { lease: lease(5), how: Ending::HandedBack, reason: "\u{1b}[2J\"\n".into() },
+        Event::Dropped {
+            lease: lease(5),
+            how: Ending::HandedBack,
+            reason: "\u{1b}[2J\"\n".into(),
+            totals: Totals { dropped: totals.dropped + 1, ..totals },
+        },
     ]
 }
 

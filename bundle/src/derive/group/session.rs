@@ -10,8 +10,14 @@ use lode_proto::{
 };
 use lode_tasks::revision::{self, Conversation};
 
-use super::{GradedAttempt, OneGroup, SeededTask};
+use super::{Basis, GradedAttempt, OneGroup, SeededTask};
 use crate::finding::Check;
+
+/// What a difference is called: of another version's task, whose wording and grades this build may not
+/// have, it proves nothing.
+fn or_inconclusive(task: &SeededTask, check: Check) -> Check {
+    if task.basis == Basis::Regraded { Check::Inconclusive } else { check }
+}
 
 impl OneGroup<'_> {
     /// The commitments of the turns from 1 on; `None` where one of them cannot stand.
@@ -67,7 +73,10 @@ impl OneGroup<'_> {
             if let Some(commit) = turn.checked_sub(1).and_then(|at| turns.get(at as usize)) {
                 let seen: Arc<str> = talk.text().into();
                 if commit.prompt != talk.hash() {
-                    self.fail(Check::Attempt, format!("turn {turn} answers another conversation"));
+                    self.fail(
+                        or_inconclusive(task, Check::Attempt),
+                        format!("turn {turn} answers another conversation"),
+                    );
                 }
                 for attempt in Session::Revision.turn(turn, 0) {
                     if let Some(one) = graded.get_mut(attempt as usize) {
@@ -80,7 +89,7 @@ impl OneGroup<'_> {
             talk.push(&one.attempt.completion, &counts);
             let next = (!one.verdict.passes()).then(|| talk.hash());
             let right = Feedback { lease, turn, attempt: one.id, counts, next };
-            self.feedback(&right, turn < last);
+            self.feedback(&right, turn < last, or_inconclusive(task, Check::Verdict));
         }
         if self.group.feedback.len() > turns.len() + 1 || turns.len() + 1 > MAX_TURNS as usize {
             self.fail(Check::Evidence, "there is feedback on a turn that there was not");
@@ -88,7 +97,7 @@ impl OneGroup<'_> {
     }
 
     /// What was said of a turn; `followed` where another turn came after it.
-    fn feedback(&mut self, right: &Feedback, followed: bool) {
+    fn feedback(&mut self, right: &Feedback, followed: bool, mismatch: Check) {
         let turn = right.turn;
         let coordinator = self.epoch.genesis.coordinator;
         let said = self.group.feedback.get(turn as usize);
@@ -102,7 +111,7 @@ impl OneGroup<'_> {
             }
             Some(Ok(said)) if said != *right => {
                 let what = format!("the feedback on turn {turn} is not what the attempt gives");
-                self.fail(Check::Verdict, what);
+                self.fail(mismatch, what);
             }
             Some(Ok(_)) if followed && right.next.is_none() => {
                 let what = format!("turn {turn} passes, but the session went on");

@@ -7,15 +7,16 @@ use lode_proto::{
     mine::{Lease, MineReply, MineRequest},
     refusal::Refusal,
     session::{Feedback, MAX_TURNS, Session},
+    task::Profile,
 };
 
 use super::{
     actors::{Manner, Verifier, attempts_of, commit_of, turn_commit, turn_of},
     checks::check,
     scenes::{faults, joined, network, outcome, phase, settle, three},
-    world::{Client, World, grade_turn},
+    world::{Client, World, grade_turn, plan},
 };
-use crate::core::{Effect, Input, Phase, Target, TurnGrade};
+use crate::core::{CommandError, Effect, Input, Phase, Target, TurnGrade};
 
 fn world() -> (World, [Verifier; 3], Client, Lease) {
     let mut verifiers = three([Manner::Honest; 3]);
@@ -199,4 +200,71 @@ fn a_turn_that_cannot_be_graded_ends_the_session() {
     assert!(matches!(client.refused(&mut world, &ask), Refusal::NoSuchLease(_)));
     settle(&mut world, &mut verifiers, &lease);
     assert!(matches!(outcome(&world, &lease), Outcome::Graded { .. }));
+}
+
+/// The grade of a turn that comes too late leaves the session gradable.
+#[test]
+fn a_turn_graded_too_late_does_not_keep_the_session_from_its_grade() {
+    let (mut world, mut verifiers, mut client, lease) = world();
+    client.hand_in(&mut world, &turn_of(&lease, 0, "text"));
+    let at = world.effects.iter().position(|effect| matches!(effect, Effect::GradeTurn { .. }));
+    let late = world.effects.swap_remove(at.expect("a turn to grade"));
+    world.tick_to(world.now + lode_proto::limits::OWN_GRADE_MS);
+    assert!(matches!(phase(&world, &lease), Phase::Grading(_)));
+    world.perform(late);
+    settle(&mut world, &mut verifiers, &lease);
+    assert!(matches!(outcome(&world, &lease), Outcome::Graded { .. }));
+}
+
+/// A second commitment to one attempt could never be uploaded, and no audit would take the bundle.
+#[test]
+fn nobody_commits_to_an_attempt_twice() {
+    let twice = |refusal: Refusal| {
+        assert!(matches!(&refusal, Refusal::Malformed(why) if why.contains("twice")), "{refusal}");
+    };
+    let mut world = World::opened(Target::default());
+    let mut client = joined(&mut world, 1);
+    let lease = client.lease(&mut world);
+    let mut commit = commit_of(&attempts_of(&lease, "text"));
+    commit.attempts[2] = commit.attempts[0];
+    twice(client.refused(&mut world, &MineRequest::Commit(commit)));
+
+    let (mut world, _, mut client, lease) = self::world();
+    client.hand_in(&mut world, &turn_of(&lease, 0, "text"));
+    grade(&mut world, false);
+    let next = feedback(&mut world, &mut client, &lease, 0).next.expect("it failed");
+    let made = attempts_of(&lease, "text");
+    for (first, second) in [(1, 1), (0, 1), (1, 0)] {
+        let pair = [made[first].clone(), made[second].clone()];
+        twice(client.refused(&mut world, &MineRequest::CommitTurn(turn_commit(&pair, 1, next))));
+    }
+    check(&world);
+}
+
+#[test]
+fn a_lease_given_back_between_turns_may_be_given_back_again() {
+    let (mut world, _, mut client, lease) = world();
+    client.hand_in(&mut world, &turn_of(&lease, 0, "text"));
+    grade(&mut world, false);
+    let request = MineRequest::HandBack { lease: lease.id, reason: "no".into() };
+    for _ in 0..2 {
+        assert_eq!(client.mine(&mut world, &request), MineReply::HandedBack);
+    }
+    check(&world);
+}
+
+#[test]
+fn an_epoch_of_sessions_alone_is_not_asked_for_pairs_of_groups() {
+    let wanted = |pairs, paired_tasks, profiles: &[Profile], every| {
+        let mut plan = plan(Target { pairs, paired_tasks, ..Target::default() });
+        plan.campaign.profiles = profiles.to_vec();
+        plan.campaign.revision_every = every;
+        plan.check()
+    };
+    let two = [Profile::Nano, Profile::Mini];
+    assert_eq!(wanted(0, 0, &[], 1), Ok(()));
+    assert_eq!(wanted(5, 5, &two, 2), Ok(()));
+    for (pairs, tasks, profiles) in [(1, 0, &[][..]), (0, 1, &[]), (0, 0, &two)] {
+        assert_eq!(wanted(pairs, tasks, profiles, 1), Err(CommandError::SessionsOnly));
+    }
 }

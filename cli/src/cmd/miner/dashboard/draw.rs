@@ -210,7 +210,8 @@ mod tests {
         state.apply(4_000, &receipted);
         state.apply(4_500, &Event::refused("lease", &Refusal::TooManyLeases { held: 4, limit: 4 }));
         let reason = "\u{1b}[31mnot\nme\u{202e}".to_owned();
-        let dropped = Event::Dropped { lease: lease(3), how: Ending::HandedBack, reason };
+        let totals = Totals { dropped: totals.dropped + 1, ..totals };
+        let dropped = Event::Dropped { lease: lease(3), how: Ending::HandedBack, reason, totals };
         state.apply(5_000, &dropped);
         state.log("2026-11-22 INFO joined");
         state

@@ -145,9 +145,9 @@ impl Dashboard {
                 self.totals = *totals;
                 self.work.remove(lease);
             }
-            Event::Dropped { lease, how, reason } => {
+            Event::Dropped { lease, how, reason, totals } => {
                 self.work.remove(lease);
-                self.totals.dropped += 1;
+                self.totals = *totals;
                 self.trouble(at_ms, &format!("lease {} {}: {reason}", lease.short(), how.name()));
             }
             Event::Refused { asked, reason, .. } => {
@@ -247,7 +247,8 @@ mod tests {
                 Event::Progress { lease: lease(1), tokens: at, finished: 0, attempts: 8 };
             dashboard.apply(at, &progress);
         }
-        let dropped = Event::Dropped { lease: lease(1), how: Ending::Over, reason: hostile.into() };
+        let (lease, totals) = (lease(1), Totals::default());
+        let dropped = Event::Dropped { lease, how: Ending::Over, reason: hostile.into(), totals };
         dashboard.apply(9, &dropped);
         dashboard.apply(9, &Event::Coordinator { up: false, reason: Some(hostile.into()) });
         assert!(dashboard.log.len() <= LOG_LINES && dashboard.troubles.len() <= LAST);
