@@ -38,6 +38,25 @@ async fn generate_while_away(config: MinerConfig, chief: &Chief, engine: &Arc<Sc
     run.await.expect("no crash").expect("ends though nobody answers")
 }
 
+/// A miner that is stopped with one turn of a session handed in, while its feedback is waited for; then
+/// there is feedback, and no further work.
+async fn leave_between_turns(config: MinerConfig, chief: &Chief, engine: &Arc<Scripted>) {
+    chief.set(|book| {
+        book.tasks.push_back(0);
+        book.revision = true;
+        book.slow = usize::MAX;
+    });
+    let (stop, run) = start(config, engine);
+    chief.until(|book| book.slow < usize::MAX - 2).await;
+    stop.stop();
+    let totals = run.await.expect("no crash").expect("ends in order");
+    assert_eq!((totals.groups, totals.receipts, totals.dropped), (0, 1, 0));
+    chief.set(|book| {
+        book.slow = 0;
+        book.none = Some(NoWork::Finished);
+    });
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn all_that_is_leased_is_handed_in_once_and_counted() {
     let (data, chief) = (tempfile::tempdir().expect("a folder"), Chief::start(1).await);
@@ -95,21 +114,8 @@ async fn a_revision_session_goes_on_from_what_was_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revision_session_survives_a_restart() {
     let (data, chief) = (tempfile::tempdir().expect("a folder"), Chief::start(1).await);
-    chief.set(|book| {
-        book.tasks.push_back(0);
-        book.revision = true;
-        book.slow = usize::MAX;
-    });
     let engine = free(1);
-    let (stop, run) = start(settings(data.path(), &[&chief]), &engine);
-    chief.until(|book| book.slow < usize::MAX - 2).await;
-    stop.stop();
-    let totals = run.await.expect("no crash").expect("ends in order");
-    assert_eq!((totals.groups, totals.receipts, totals.dropped), (0, 1, 0));
-    chief.set(|book| {
-        book.slow = 0;
-        book.none = Some(NoWork::Finished);
-    });
+    leave_between_turns(settings(data.path(), &[&chief]), &chief, &engine).await;
     let (_stop, run) = start(settings(data.path(), &[&chief]), &engine);
     let totals = run.await.expect("no crash").expect("ends in order");
     assert_eq!((totals.groups, totals.receipts, totals.dropped), (1, 5, 0));
@@ -120,20 +126,8 @@ async fn a_revision_session_survives_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_of_another_policy_is_given_back() {
     let (data, chief) = (tempfile::tempdir().expect("a folder"), Chief::start(1).await);
-    chief.set(|book| {
-        book.tasks.push_back(0);
-        book.revision = true;
-        book.slow = usize::MAX;
-    });
     let engine = free(1);
-    let (stop, run) = start(settings(data.path(), &[&chief]), &engine);
-    chief.until(|book| book.slow < usize::MAX - 2).await;
-    stop.stop();
-    run.await.expect("no crash").expect("ends in order");
-    chief.set(|book| {
-        book.slow = 0;
-        book.none = Some(NoWork::Finished);
-    });
+    leave_between_turns(settings(data.path(), &[&chief]), &chief, &engine).await;
     let mut other = settings(data.path(), &[&chief]);
     other.engine.temperature_milli += 1;
     let (_stop, run) = start(other, &engine);

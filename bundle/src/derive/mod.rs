@@ -74,6 +74,14 @@ pub enum Basis {
     Regraded,
 }
 
+impl Basis {
+    /// What a difference is called: of another version's task, whose wording and grades this build may
+    /// not have, it proves nothing.
+    pub(crate) fn or_inconclusive(self, check: Check) -> Check {
+        if self == Self::Regraded { Check::Inconclusive } else { check }
+    }
+}
+
 /// A counter's task.
 #[derive(Debug, Clone)]
 pub struct SeededTask {

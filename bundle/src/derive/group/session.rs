@@ -10,14 +10,8 @@ use lode_proto::{
 };
 use lode_tasks::revision::{self, Conversation};
 
-use super::{Basis, GradedAttempt, OneGroup, SeededTask};
+use super::{GradedAttempt, OneGroup, SeededTask};
 use crate::finding::Check;
-
-/// What a difference is called: of another version's task, whose wording and grades this build may not
-/// have, it proves nothing.
-fn or_inconclusive(task: &SeededTask, check: Check) -> Check {
-    if task.basis == Basis::Regraded { Check::Inconclusive } else { check }
-}
 
 impl OneGroup<'_> {
     /// The commitments of the turns from 1 on; `None` where one of them cannot stand.
@@ -74,7 +68,7 @@ impl OneGroup<'_> {
                 let seen: Arc<str> = talk.text().into();
                 if commit.prompt != talk.hash() {
                     self.fail(
-                        or_inconclusive(task, Check::Attempt),
+                        task.basis.or_inconclusive(Check::Attempt),
                         format!("turn {turn} answers another conversation"),
                     );
                 }
@@ -89,7 +83,7 @@ impl OneGroup<'_> {
             talk.push(&one.attempt.completion, &counts);
             let next = (!one.verdict.passes()).then(|| talk.hash());
             let right = Feedback { lease, turn, attempt: one.id, counts, next };
-            self.feedback(&right, turn < last, or_inconclusive(task, Check::Verdict));
+            self.feedback(&right, turn < last, task.basis.or_inconclusive(Check::Verdict));
         }
         if self.group.feedback.len() > turns.len() + 1 || turns.len() + 1 > MAX_TURNS as usize {
             self.fail(Check::Evidence, "there is feedback on a turn that there was not");

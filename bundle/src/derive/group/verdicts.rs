@@ -11,7 +11,7 @@ use lode_proto::{
 
 use super::OneGroup;
 use crate::{
-    derive::{Agreement, Basis, GradedAttempt, SeededTask},
+    derive::{Agreement, GradedAttempt, SeededTask},
     finding::Check,
 };
 
@@ -29,8 +29,7 @@ impl OneGroup<'_> {
         let network = epoch.network;
         let ours: Vec<(AttemptId, Hash)> =
             graded.iter().map(|attempt| (attempt.id, attempt.verdict_hash)).collect();
-        let mismatch =
-            if task.basis == Basis::Regraded { Check::Inconclusive } else { Check::Verdict };
+        let mismatch = task.basis.or_inconclusive(Check::Verdict);
         match group
             .own
             .as_ref()
