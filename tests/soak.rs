@@ -62,6 +62,8 @@ use watch::{Role, Table, Watch};
 const LEASE_MS: u64 = 600_000;
 /// Most tokens of a completion, as `lode devnet` has it for `nano`.
 const MAX_COMPLETION_TOKENS: u32 = 128;
+/// Every so many tasks one is a revision session, as `lode devnet` has it.
+const REVISION_EVERY: u32 = 8;
 /// Attempts of a group.
 const GROUP: u64 = lode_proto::limits::DEFAULT_GROUP_SIZE as u64;
 /// `memory_mib` of the miner: what a group of eight takes by the engine's own estimate, and half.
@@ -133,6 +135,7 @@ impl Soak {
         let (tell, said) = mpsc::channel();
         let network = Network::with(Settings {
             graded: 0,
+            revision_every: REVISION_EVERY,
             folder: Folder::kept(&out.join("network")),
             said: Some(tell.clone()),
             ..Settings::new("nano", LEASE_MS, MAX_COMPLETION_TOKENS)

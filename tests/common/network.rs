@@ -146,6 +146,8 @@ pub struct Settings {
     pub max_completion_tokens: u32,
     /// Groups graded at which the epoch closes; 0 for no such end.
     pub graded: u64,
+    /// Every so many tasks one is a revision session; 0 for none.
+    pub revision_every: u32,
     /// The IPv4 address that the coordinator listens at.
     pub address: String,
     /// For data, and for logs where it is kept.
@@ -158,7 +160,17 @@ impl Settings {
     pub fn new(profile: &'static str, lease_ms: u64, max_completion_tokens: u32) -> Self {
         let folder = Folder::temporary();
         let address = "127.0.0.1".into();
-        Self { profile, lease_ms, max_completion_tokens, graded: 1000, address, folder, said: None }
+        let (graded, revision_every, said) = (1000, 0, None);
+        Self {
+            profile,
+            lease_ms,
+            max_completion_tokens,
+            graded,
+            revision_every,
+            address,
+            folder,
+            said,
+        }
     }
 }
 
@@ -182,8 +194,16 @@ impl Network {
     }
 
     pub fn with(settings: Settings) -> Self {
-        let Settings { profile, lease_ms, max_completion_tokens, graded, address, folder, said } =
-            settings;
+        let Settings {
+            profile,
+            lease_ms,
+            max_completion_tokens,
+            graded,
+            revision_every,
+            address,
+            folder,
+            said,
+        } = settings;
         let place = folder.path().display();
         let config = format!(
             "data = \"{place}/coordinator\"\n\
@@ -191,6 +211,7 @@ impl Network {
              [network]\nname = \"test\"\nquorum = 1\nverifiers = 1\n\
              [campaign]\nprofile = \"{profile}\"\nlease_ms = {lease_ms}\n\
              max_completion_tokens = {max_completion_tokens}\n\
+             revision_every = {revision_every}\n\
              [target]\ngraded = {graded}\n"
         );
         let start = |role: &str, config: &str, said| {

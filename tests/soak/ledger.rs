@@ -29,6 +29,7 @@ use lode_proto::{
     id::{AttemptId, NetworkId},
     limits::MAX_LOG_RECORD_BYTES,
     mine::{MineReply, MineRequest, MinerStatus},
+    session::{MAX_TURNS, Session},
 };
 use serde_json::{Value, json};
 
@@ -36,6 +37,9 @@ use crate::{
     GROUP, Report,
     common::{lode, network::Network, text},
 };
+
+/// The outcome of a task whose attempts were graded.
+const GRADED: &str = "graded";
 
 /// What a receipt comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +97,12 @@ pub(crate) struct Coordinator {
     expired_ms: Vec<u64>,
     /// Leases that gave no group, by how they ended.
     ended: BTreeMap<String, u64>,
+    /// Attempts with a receipt, by task.
+    attempts: BTreeMap<u64, u64>,
+    /// Tasks that were revision sessions and came as far as to feedback.
+    sessions: BTreeSet<u64>,
+    /// Tasks that were graded.
+    graded: BTreeSet<u64>,
     /// Tasks by outcome.
     outcomes: BTreeMap<String, u64>,
     log_bytes: u64,
@@ -107,6 +117,9 @@ impl Coordinator {
             leased: 0,
             expired_ms: Vec::new(),
             ended: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            sessions: BTreeSet::new(),
+            graded: BTreeSet::new(),
             outcomes: BTreeMap::new(),
             log_bytes: bytes_in(&folder),
         };
@@ -122,16 +135,38 @@ impl Coordinator {
                         read.expired_ms.push(record.at_ms);
                     }
                 }
-                Event::AttemptAccepted { receipt, .. } => {
+                Event::AttemptAccepted { counter, receipt, .. } => {
+                    *read.attempts.entry(counter).or_default() += 1;
                     read.book.add(&receipt.open(network).expect("its own receipt"));
                 }
-                Event::Settled { outcome, .. } => {
+                Event::TurnGraded { counter, .. } => {
+                    read.sessions.insert(counter);
+                }
+                Event::Settled { counter, outcome, .. } => {
+                    if outcome.name() == GRADED {
+                        read.graded.insert(counter);
+                    }
                     *read.outcomes.entry(outcome.name().to_owned()).or_default() += 1;
                 }
                 _ => {}
             }
         }
         read
+    }
+
+    /// Graded tasks whose attempts are not those of a whole group or of whole turns, and tasks with
+    /// receipts that were not graded.
+    fn incomplete(&self) -> Vec<(u64, u64)> {
+        let whole = |counter: &u64, attempts: u64| match self.sessions.contains(counter) {
+            false => attempts == GROUP,
+            true => (0..MAX_TURNS)
+                .any(|turn| attempts == u64::from(Session::Revision.turn(turn, 1).end)),
+        };
+        let of = |counter: &u64| self.attempts.get(counter).copied().unwrap_or(0);
+        let all = self.graded.iter().chain(self.attempts.keys()).collect::<BTreeSet<_>>();
+        let wrong =
+            |counter: &&u64| !self.graded.contains(*counter) || !whole(counter, of(counter));
+        all.into_iter().filter(wrong).map(|counter| (*counter, of(counter))).collect()
     }
 }
 
@@ -245,6 +280,7 @@ pub(crate) fn compare(
     report.say(json!({
         "soak": "leases", "given": coordinator.leased, "ended_without_a_group": coordinator.ended,
         "expired_at_ms": coordinator.expired_ms, "excused": excused, "outcomes": coordinator.outcomes, "settled": settled,
+        "sessions": coordinator.sessions.len(),
         "log_bytes": coordinator.log_bytes,
     }));
     let ended = |how: &str| coordinator.ended.get(how).copied().unwrap_or(0);
@@ -260,9 +296,9 @@ pub(crate) fn compare(
     report.check(ended("Lost") <= u64::from(kills), || {
         format!("{} replies were lost in {kills} kills", ended("Lost"))
     });
-    let graded = coordinator.outcomes.get("graded").copied().unwrap_or(0);
-    report.check(graded * GROUP == given.0, || {
-        format!("{graded} groups graded, but {} receipts given", given.0)
+    let incomplete = coordinator.incomplete();
+    report.check(incomplete.is_empty(), || {
+        format!("tasks not graded, or not all of their attempts (task, receipts): {incomplete:?}")
     });
     excused
 }
