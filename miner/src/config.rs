@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lode_proto::id::Hash;
 use serde::{Deserialize, Serialize};
 
-use crate::hours::Hours;
+use crate::{hours::Hours, power::PowerConfig};
 
 /// Everything a miner is told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct MinerConfig {
     /// When new work is taken, local time, for example `["22:00-07:00"]`; always where it is empty.
     #[serde(default)]
     pub hours: Vec<Hours>,
+    /// Limits of the GPUs' power and heat; none by default.
+    #[serde(default)]
+    pub power: PowerConfig,
     /// Take no new work; what is held is finished. `lode miner pause` does the same without a restart.
     #[serde(default)]
     pub maintenance: bool,

@@ -15,6 +15,7 @@
 
 mod gate;
 mod generate;
+mod heat;
 mod leases;
 mod network;
 
@@ -46,6 +47,7 @@ use crate::{
     store::Store,
     work,
 };
+use heat::Heat;
 use network::Network;
 
 /// Most networks of one miner.
@@ -61,6 +63,8 @@ struct Shared {
     events: EventSink,
     order: Order,
     slots: Slots,
+    /// Where the GPUs' power and heat are limited.
+    heat: Option<Heat>,
     /// Each network's own count, by its place.
     totals: Mutex<Vec<Totals>>,
     /// Attempts that go to the engine at once; smaller after it ran out of memory.
@@ -90,6 +94,7 @@ pub async fn run(
 ) -> Result<Totals, MinerError> {
     let wanted = targets(&config)?;
     let events = metrics::serve(config.metrics, events).await?;
+    let heat = Heat::start(&config.power, Arc::clone(&events)).await?;
     let (key, _made) = Keystore::open(&config.data)?.get_or_create(KeyKind::Node)?;
     let (handle, _incoming) =
         Transport::start(TransportConfig::caller(key.clone(), vec![Protocol::Mine])).await?;
@@ -99,6 +104,7 @@ pub async fn run(
     let shared = Arc::new(Shared {
         order: Order::new(wanted.len()),
         slots: Slots::new(engine.concurrent_groups(), config.memory_mib),
+        heat,
         totals: Mutex::new(vec![Totals::default(); wanted.len()]),
         batch: AtomicUsize::new(MAX_GROUP_SIZE as usize),
         config,

@@ -19,6 +19,7 @@ pub mod daemon;
 pub mod doctor;
 mod hours;
 pub mod metrics;
+pub mod power;
 pub mod queue;
 pub mod receipts;
 mod report;

@@ -49,6 +49,10 @@ pub struct Figures {
     ready: BTreeSet<LeaseId>,
     coordinator_up: Option<bool>,
     last_receipt_ms: Option<u64>,
+    /// Whether the miner itself takes no new work.
+    held: bool,
+    /// What the GPUs said last: mW and °C.
+    gpus: BTreeMap<String, (Option<u64>, Option<i32>)>,
     /// Tokens of the groups that are being generated.
     running: BTreeMap<LeaseId, u64>,
 }
@@ -73,6 +77,11 @@ fn counter(registry: &mut Registry, name: &str, help: &str, value: u64) {
     let counter: Counter = Counter::default();
     counter.inc_by(value);
     registry.register(name, help, counter);
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GpuLabel {
+    gpu: String,
 }
 
 #[allow(clippy::cast_precision_loss)] // thousandths of credits and milliseconds, far below 2^52
@@ -132,6 +141,10 @@ impl Figures {
             Event::Feedback { lease, .. } => {
                 // The next turn is made, or the session is over.
                 self.ready.remove(lease);
+            }
+            Event::Held { reason } => self.held = reason.is_some(),
+            Event::Gpu { gpu, draw_mw, celsius } => {
+                self.gpus.insert(gpu.clone(), (*draw_mw, *celsius));
             }
             Event::Joined { .. } | Event::Waiting { .. } => {}
         }
@@ -213,6 +226,25 @@ impl Figures {
             let gauge: Gauge = Gauge::default();
             gauge.set(i64::from(up));
             out.register("coordinator_up", "Whether the coordinator answered the last call", gauge);
+        }
+        let held: Gauge = Gauge::default();
+        held.set(i64::from(self.held));
+        out.register("held", "Whether the miner itself takes no new work", held);
+        let (power, heat) =
+            (Family::<GpuLabel, Real>::default(), Family::<GpuLabel, Gauge>::default());
+        for (gpu, (draw_mw, celsius)) in &self.gpus {
+            let label = GpuLabel { gpu: gpu.clone() };
+            if let Some(draw_mw) = draw_mw {
+                power.get_or_create(&label).set(thousandths(*draw_mw));
+            }
+            if let Some(celsius) = celsius {
+                heat.get_or_create(&label).set(i64::from(*celsius));
+            }
+        }
+        if !self.gpus.is_empty() {
+            let unit = || Unit::Other("watts".into());
+            out.register_with_unit("gpu_power", "What a GPU draws", unit(), power);
+            out.register_with_unit("gpu_temperature", "How hot a GPU is", Unit::Celsius, heat);
         }
         if let Some(at_ms) = self.last_receipt_ms {
             let gauge = Real::default();

@@ -27,7 +27,7 @@ use lode_proto::{
 };
 use serde::Serialize;
 
-use crate::queue::Totals;
+use crate::{power::PowerError, queue::Totals};
 
 /// Why a miner stopped.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,9 @@ pub enum MinerError {
         /// Why not.
         reason: String,
     },
+    /// The GPUs cannot be kept within the configured limits.
+    #[error(transparent)]
+    Power(#[from] PowerError),
     /// The coordinator answered something that does not fit the question.
     #[error("the coordinator gave an answer that does not fit the question ({0})")]
     Protocol(&'static str),
@@ -221,6 +224,20 @@ pub enum Event {
         /// Why.
         reason: NoWork,
     },
+    /// The miner itself takes no new work, or takes it again. Told when it changes.
+    Held {
+        /// Why not.
+        reason: Option<&'static str>,
+    },
+    /// What a GPU draws and how hot it is; every few seconds where limits are set.
+    Gpu {
+        /// Its index.
+        gpu: String,
+        /// What it draws, mW, where it tells.
+        draw_mw: Option<u64>,
+        /// °C, where it tells.
+        celsius: Option<i32>,
+    },
     /// The miner ends.
     Stopped {
         /// The miner's own count.
@@ -259,7 +276,7 @@ impl Event {
     /// Whether this is for a display that is drawn over and over, and too much for a log.
     #[must_use]
     pub fn is_fleeting(&self) -> bool {
-        matches!(self, Self::Progress { .. })
+        matches!(self, Self::Progress { .. } | Self::Gpu { .. })
     }
 
     /// Whether this is one of several that a later event sums up, and nothing is wrong with it.

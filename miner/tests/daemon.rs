@@ -3,7 +3,10 @@
 
 mod common;
 
-use std::sync::{Arc, Mutex, atomic::Ordering};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, atomic::Ordering},
+};
 
 use common::{Chief, GROUP, Scripted, settings};
 use lode_engine::{Engine, EngineError, ServerError};
@@ -73,6 +76,60 @@ async fn all_that_is_leased_is_handed_in_once_and_counted() {
     assert!(book.commits.values().all(|commit| commit.attempts.len() == GROUP));
     // Every attempt is what its own seed made.
     assert!(book.attempts.iter().all(|((_, at), a)| a.completion == [*at as u8 + 1; 3]));
+}
+
+/// A program in the place of `nvidia-smi` that tells of one GPU as hot as a file says.
+fn thermometer(folder: &Path) -> (PathBuf, impl Fn(u32)) {
+    let (program, heat) = (folder.join("nvidia-smi"), folder.join("celsius"));
+    let script = format!("#!/bin/sh\necho \"0, 60.5, 450.00, $(cat {})\"\n", heat.display());
+    std::fs::write(&program, script).expect("written");
+    let run = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, run).expect("made to run");
+    (program, move |celsius: u32| {
+        let next = heat.with_extension("next");
+        std::fs::write(&next, celsius.to_string()).expect("written");
+        std::fs::rename(next, &heat).expect("renamed");
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gpu_that_is_too_hot_gets_no_work_until_it_is_cooler() {
+    let (data, chief) = (tempfile::tempdir().expect("a folder"), Chief::start(1).await);
+    chief.set(|book| {
+        book.tasks.extend(0..2);
+        book.none = Some(NoWork::Finished);
+    });
+    let (program, set) = thermometer(data.path());
+    let mut config = settings(data.path(), &[&chief]);
+    (config.power.max_celsius, config.power.nvidia_smi) = (80, program);
+    set(80);
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let events = Arc::new(move |event: Event| drop(tell.send(event)));
+    let engine: Arc<dyn Engine> = free(1);
+    let run = tokio::spawn(lode_miner::run(config, engine, Stop::default(), events));
+    let mut held = Vec::new();
+    while let Some(event) = told.recv().await {
+        if let Event::Held { reason } = event {
+            if reason.is_some() {
+                assert_eq!(chief.book().leased.len(), 0);
+                set(60);
+            }
+            held.push(reason.is_some());
+        }
+    }
+    let totals = run.await.expect("no crash").expect("ends in order");
+    assert_eq!((held, totals.groups), (vec![true, false], 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_that_nobody_can_watch_keep_a_miner_from_starting() {
+    let (data, chief) = (tempfile::tempdir().expect("a folder"), Chief::start(1).await);
+    let mut config = settings(data.path(), &[&chief]);
+    (config.power.mean_watts, config.power.nvidia_smi) = (300, data.path().join("none"));
+    let (_stop, run) = start(config, &free(1));
+    let error = run.await.expect("no crash").expect_err("refused");
+    assert!(matches!(&error, MinerError::Power(_)), "{error}");
+    assert!(error.to_string().contains("power.nvidia_smi"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

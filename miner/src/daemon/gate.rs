@@ -1,4 +1,4 @@
-//! Whether new work may be taken: hours of the day, maintenance, the operator's pause.
+//! Whether new work may be taken: hours of the day, maintenance, the operator's pause, power and heat.
 
 use std::time::Duration;
 
@@ -10,13 +10,23 @@ use crate::{config::MinerConfig, hours};
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Why no new work is taken, and when to look again; `None` where it may be.
-pub(super) fn closed(config: &MinerConfig) -> Option<(&'static str, Duration)> {
+/// `heat` is what the GPUs say to it.
+pub(super) fn closed(
+    config: &MinerConfig,
+    heat: Option<&'static str>,
+) -> Option<(&'static str, Duration)> {
     let now = chrono::Local::now();
     let minute = u16::try_from(now.hour() * 60 + now.minute()).unwrap_or(0);
-    judge(config.maintenance, config.pause_file().exists(), hours::until_any(&config.hours, minute))
+    let minutes = hours::until_any(&config.hours, minute);
+    judge(config.maintenance, config.pause_file().exists(), minutes, heat)
 }
 
-fn judge(maintenance: bool, paused: bool, minutes: u16) -> Option<(&'static str, Duration)> {
+fn judge(
+    maintenance: bool,
+    paused: bool,
+    minutes: u16,
+    heat: Option<&'static str>,
+) -> Option<(&'static str, Duration)> {
     if maintenance {
         Some(("maintenance is set in the configuration", LOOK))
     } else if paused {
@@ -25,7 +35,7 @@ fn judge(maintenance: bool, paused: bool, minutes: u16) -> Option<(&'static str,
         // The clock may be set meanwhile, so never longer than a minute.
         Some(("outside the configured hours", Duration::from_secs(60)))
     } else {
-        None
+        heat.map(|reason| (reason, LOOK))
     }
 }
 
@@ -35,10 +45,16 @@ mod tests {
 
     #[test]
     fn each_reason_closes_the_gate() {
-        assert_eq!(judge(false, false, 0), None);
-        for closed in [judge(true, false, 0), judge(false, true, 0), judge(false, false, 1)] {
-            assert!(closed.is_some());
+        assert_eq!(judge(false, false, 0, None), None);
+        assert_eq!(judge(false, false, 0, Some("hot")), Some(("hot", LOOK)));
+        for (maintenance, paused, minutes) in
+            [(true, false, 0), (false, true, 0), (false, false, 1)]
+        {
+            assert!(judge(maintenance, paused, minutes, None).is_some());
         }
-        assert_eq!(judge(false, false, 600).map(|(_, wait)| wait), Some(Duration::from_secs(60)));
+        assert_eq!(
+            judge(false, false, 600, None).map(|(_, wait)| wait),
+            Some(Duration::from_secs(60))
+        );
     }
 }

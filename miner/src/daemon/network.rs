@@ -16,7 +16,7 @@ use lode_proto::{
 };
 use tokio::{sync::watch, task::JoinSet, time::Interval};
 
-use super::{Shared, gate, generate::Finished};
+use super::{Shared, gate, generate::Finished, heat::Heat};
 use crate::{
     queue::{Record, Step, Totals},
     report::{Ending, Event, MinerError},
@@ -229,13 +229,11 @@ impl Network {
         {
             return Some(wait);
         }
-        let closed = gate::closed(&self.shared.config);
+        let heat = self.shared.heat.as_ref().and_then(Heat::closed);
+        let closed = gate::closed(&self.shared.config, heat);
         let reason = closed.map(|(reason, _)| reason);
         if std::mem::replace(&mut self.closed, reason) != reason {
-            match reason {
-                Some(reason) => tracing::info!(network = %self.id, reason, "taking no new work"),
-                None => tracing::info!(network = %self.id, "taking new work again"),
-            }
+            (self.shared.events)(Event::Held { reason });
         }
         if let Some((_, wait)) = closed {
             self.shared.order.set(self.place, false);

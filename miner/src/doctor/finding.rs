@@ -38,6 +38,8 @@ impl Level {
 pub enum Check {
     /// The device that the configuration asks for.
     Device,
+    /// The limits of power and heat.
+    Power,
     /// The model file: there, and whole.
     Model,
     /// Its hash against the pinned one.
@@ -66,6 +68,7 @@ impl Check {
     pub fn name(self) -> &'static str {
         match self {
             Self::Device => "device",
+            Self::Power => "power",
             Self::Model => "model",
             Self::Hash => "hash",
             Self::Memory => "memory",

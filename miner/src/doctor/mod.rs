@@ -17,6 +17,7 @@ pub mod device;
 pub mod disk;
 pub mod finding;
 pub mod model;
+pub mod power;
 mod probe;
 pub mod reach;
 pub mod speed;
@@ -102,6 +103,13 @@ where
     let device = gpus.as_ref().map_or_else(died, |gpus| judge_device(engine, gpus));
     let mut stops = stop_of(&device);
     findings.add(device);
+
+    if config.power.limits() {
+        let limits = config.power.clone();
+        if let Some(read) = blocking(move || limits.read()).await {
+            findings.add(power::judge(&config.power, read));
+        }
+    }
 
     let name = engine.model.clone();
     let facts = match in_process {

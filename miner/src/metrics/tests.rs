@@ -62,6 +62,9 @@ fn story() -> Vec<Event> {
             totals: Totals { receipts: 11, credits_milli: 3_000, groups: 1, dropped: 2 },
         },
         Event::Coordinator { up: true, reason: None },
+        Event::Held { reason: Some("hot") },
+        Event::Gpu { gpu: "0".into(), draw_mw: Some(250_500), celsius: Some(71) },
+        Event::Gpu { gpu: "1".into(), draw_mw: None, celsius: Some(-3) },
         Event::Generated { lease: lease(1), attempts: 8, tokens: 100, elapsed_ms: 2_500 },
         Event::Receipted {
             lease: lease(1),
@@ -111,6 +114,10 @@ fn figures_are_what_happened() {
         ("lode_miner_queue_leases{state=\"to_generate\"}", 1.0),
         ("lode_miner_queue_leases{state=\"to_hand_in\"}", 2.0),
         ("lode_miner_coordinator_up", 1.0),
+        ("lode_miner_held", 1.0),
+        ("lode_miner_gpu_power_watts{gpu=\"0\"}", 250.5),
+        ("lode_miner_gpu_temperature_celsius{gpu=\"0\"}", 71.0),
+        ("lode_miner_gpu_temperature_celsius{gpu=\"1\"}", -3.0),
         ("lode_miner_last_receipt_timestamp_seconds", 1_795_305_600.5),
     ];
     for (name, value) in want {

@@ -1,10 +1,9 @@
 //! What the system says: memory, disk, GPUs, and the model file on it.
 
 use std::{
-    io::{Read, Write},
+    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use lode_engine::{
@@ -13,20 +12,16 @@ use lode_engine::{
     store::{KnownModel, Store, StoreError},
 };
 
-use crate::doctor::{
-    device::{Gpu, GpuFacts, parse_listing},
-    disk::{DiskFacts, PROBE_BYTES, WriteFault},
-    model::{MemoryFacts, ModelFacts, ModelFault},
+use crate::{
+    doctor::{
+        device::{Gpu, GpuFacts, parse_listing},
+        disk::{DiskFacts, PROBE_BYTES, WriteFault},
+        model::{MemoryFacts, ModelFacts, ModelFault},
+    },
+    power::{SMI, run_smi},
 };
 
-/// Most bytes read of what `nvidia-smi` says.
-const MAX_TEXT: u64 = 64 * 1024;
-/// Time for `nvidia-smi`; on a GPU that has fallen off the bus it hangs.
-const SMI_TIME: Duration = Duration::from_secs(10);
-/// Time between two looks whether it has ended.
-const SMI_POLL: Duration = Duration::from_millis(20);
-
-/// NVIDIA's driver and GPUs. Blocks for [`SMI_TIME`] at most.
+/// NVIDIA's driver and GPUs. Blocks for some seconds at most.
 pub(in crate::doctor) fn gpus() -> GpuFacts {
     let driver = read_text("/proc/driver/nvidia/version").map(|text| driver_version(&text));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -42,40 +37,8 @@ fn driver_version(text: &str) -> String {
 }
 
 fn list_gpus() -> Result<Vec<Gpu>, String> {
-    let mut child = Command::new("nvidia-smi")
-        .args(["--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => "nvidia-smi is not installed".to_owned(),
-            _ => format!("nvidia-smi cannot be started: {error}"),
-        })?;
-    let began = Instant::now();
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if began.elapsed() < SMI_TIME => std::thread::sleep(SMI_POLL),
-            Ok(None) => {
-                // It may hang in the driver, where no signal reaches it: nobody waits for it.
-                let _ = child.kill();
-                return Err(format!("nvidia-smi said nothing for {} s", SMI_TIME.as_secs()));
-            }
-            Err(error) => return Err(format!("nvidia-smi cannot be waited for: {error}")),
-        }
-    };
-    let mut text = String::new();
-    if let Some(stdout) = child.stdout.take() {
-        stdout
-            .take(MAX_TEXT)
-            .read_to_string(&mut text)
-            .map_err(|error| format!("nvidia-smi cannot be read: {error}"))?;
-    }
-    if !status.success() {
-        let said = text.lines().next().unwrap_or_default();
-        return Err(format!("nvidia-smi ended with {status}: {said}"));
-    }
+    let query = ["--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"];
+    let text = run_smi(Path::new(SMI), query).map_err(|error| error.to_string())?;
     parse_listing(&text)
 }
 

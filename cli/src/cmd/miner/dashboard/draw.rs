@@ -76,8 +76,11 @@ fn head_lines(state: &Dashboard, now_ms: u64) -> Vec<Line<'static>> {
             Span::styled(format!("away for {since}: {reason}"), alarm())
         }
     };
+    let stopping = "stopping: what is ready is handed in, the rest is given back";
+    let held = state.held.map(|reason| format!("taking no new work: {reason}"));
     let doing = match (state.stopping, &state.waiting) {
-        (true, _) => "stopping: what is ready is handed in, the rest is given back",
+        (true, _) => stopping,
+        (false, _) if held.is_some() => held.as_deref().unwrap_or_default(),
         (false, Some(NoWork::NotOpen)) => "waiting: no epoch is open",
         (false, Some(NoWork::AllLeased)) => "waiting: all tasks are given out",
         (false, Some(NoWork::Closing)) => "waiting: the epoch is being closed",
@@ -244,6 +247,9 @@ mod tests {
         let seen = picture(&away, 3_700_000, 100, 40);
         assert!(seen.contains("coordinator away for 1 h 01 min: connection refused"), "{seen}");
         assert!(seen.contains("waiting: the campaign is paused  0.0 tokens a second"), "{seen}");
+        away.apply(6_000, &Event::Held { reason: Some("too hot") });
+        let seen = picture(&away, 3_700_000, 100, 40);
+        assert!(seen.contains("taking no new work: too hot  0.0 tokens a second"), "{seen}");
         for (width, height) in [(1, 1), (3, 2), (20, 5), (80, 24), (300, 100)] {
             picture(&away, 7_000, width, height);
             picture(&Dashboard::default(), 0, width, height);

@@ -60,6 +60,8 @@ pub(crate) struct Dashboard {
     pub(crate) policy: String,
     pub(crate) contact: Contact,
     pub(crate) waiting: Option<NoWork>,
+    /// Why the miner itself takes no new work.
+    pub(crate) held: Option<&'static str>,
     pub(crate) work: BTreeMap<LeaseId, Work>,
     pub(crate) totals: Totals,
     /// As the queue was when the miner began.
@@ -154,6 +156,8 @@ impl Dashboard {
                 self.trouble(at_ms, &format!("{asked} refused: {reason}"));
             }
             Event::Waiting { reason } => self.waiting = Some(*reason),
+            Event::Held { reason } => self.held = *reason,
+            Event::Gpu { .. } => {}
             Event::Stopped { totals } => self.totals = *totals,
         }
     }
