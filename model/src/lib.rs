@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod chat;
+mod checkpoint;
 mod config;
 mod error;
 mod export;
@@ -23,6 +24,7 @@ mod weights;
 use std::{path::Path, sync::Arc};
 
 pub use chat::{ChatTemplate, Message};
+pub use checkpoint::Checkpoints;
 pub use config::LlamaConfig;
 pub use error::{ModelError, Result};
 pub use export::{export_hf, write_atomically, write_json, write_safetensors};

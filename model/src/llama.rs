@@ -43,6 +43,32 @@ pub fn rope_angles(cfg: &LlamaConfig, positions: &[u32]) -> (Vec<f64>, Vec<f64>)
         .unzip()
 }
 
+/// Rotary angles of a sequence, each `[tokens, head_dim / 2]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Angles {
+    cos: Tensor,
+    sin: Tensor,
+}
+
+/// How a block is run.
+pub(crate) struct Pass<'a> {
+    pub(crate) packed: &'a Packed,
+    pub(crate) angles: &'a Angles,
+    pub(crate) lora: Option<&'a LoraSet>,
+    /// Whether the adapter's variables enter the graph.
+    pub(crate) tracked: bool,
+    /// What attention gave for the same input before: it is not computed again.
+    pub(crate) attended: Option<&'a Tensor>,
+}
+
+/// What a block gives, each `[tokens, ..]`.
+pub(crate) struct Block {
+    pub(crate) out: Tensor,
+    pub(crate) attended: Tensor,
+    keys: Tensor,
+    values: Tensor,
+}
+
 impl Llama {
     /// A model over the given weights, with the fastest differentiable kernels for their device.
     pub fn new(config: LlamaConfig, weights: Weights) -> Self {
@@ -80,6 +106,16 @@ impl Llama {
         self.run(packed, lora, None)
     }
 
+    /// As [`Llama::hidden`], without a graph: for scores that need no gradient.
+    pub fn hidden_untracked(&self, packed: &Packed, lora: Option<&LoraSet>) -> Result<Tensor> {
+        let (mut x, angles) = self.embed(packed)?;
+        let pass = Pass { packed, angles: &angles, lora, tracked: false, attended: None };
+        for i in 0..self.config.layers {
+            x = self.block(i, &x, &pass)?.out.detach();
+        }
+        Ok(self.final_norm(&x)?.detach())
+    }
+
     /// As [`Llama::hidden`], and the keys and values that a decoder goes on from.
     pub fn hidden_and_cache(&self, packed: &Packed) -> Result<(Tensor, KeyValues)> {
         let mut cache = Vec::with_capacity(self.config.layers);
@@ -93,47 +129,79 @@ impl Llama {
         lora: Option<&LoraSet>,
         mut cache: Option<&mut KeyValues>,
     ) -> Result<Tensor> {
-        self.check(packed)?;
-        let (cfg, kernels) = (&self.config, &self.kernels);
-        let tokens = packed.tokens.len();
-        let ids = Tensor::new(packed.tokens.as_slice(), self.device())?;
-        let (cos, sin) = rope_angles(cfg, &packed.positions);
-        let angles = |v: Vec<f64>| -> Result<Tensor> {
-            Ok(Tensor::from_vec(v, (tokens, cfg.head_dim / 2), self.device())?
-                .to_dtype(self.dtype())?)
-        };
-        let (cos, sin) = (angles(cos)?, angles(sin)?);
-        let mut x = self.weights.embed.index_select(&ids, 0)?;
-        for (i, layer) in self.weights.layers.iter().enumerate() {
-            let linear = |x: &Tensor, target: Target| -> Result<Tensor> {
-                let w = matrix(layer, target);
-                Ok(match lora.and_then(|set| Some((set.pair(i, target)?, set.spec.scale()))) {
-                    Some((pair, scale)) => {
-                        kernels.lora(x, w, pair.a.as_tensor(), pair.b.as_tensor(), scale)?
-                    }
-                    None => kernels.linear(x, w)?,
-                })
-            };
-            let y = kernels.rms_norm(&x, &layer.input_norm, cfg.rms_eps)?;
-            let q = kernels.rope(&linear(&y, Target::Q)?, &cos, &sin)?;
-            let k = kernels.rope(&linear(&y, Target::K)?, &cos, &sin)?;
-            let v = linear(&y, Target::V)?;
-            let attended = kernels.attention(&q, &k, &v, cfg.head_dim, &packed.segments)?;
+        let (mut x, angles) = self.embed(packed)?;
+        let pass = Pass { packed, angles: &angles, lora, tracked: true, attended: None };
+        for i in 0..self.config.layers {
+            let block = self.block(i, &x, &pass)?;
             if let Some(cache) = &mut cache {
-                cache.push((k, v));
+                cache.push((block.keys, block.values));
             }
-            x = (x + linear(&attended, Target::O)?)?;
-            let y = kernels.rms_norm(&x, &layer.post_norm, cfg.rms_eps)?;
-            let inner = kernels.swiglu(&linear(&y, Target::Gate)?, &linear(&y, Target::Up)?)?;
-            x = (x + linear(&inner, Target::Down)?)?;
+            x = block.out;
         }
-        Ok(kernels.rms_norm(&x, &self.weights.final_norm, cfg.rms_eps)?)
+        self.final_norm(&x)
+    }
+
+    /// Checks a sequence, and gives the input of the first block with the rotary angles.
+    pub(crate) fn embed(&self, packed: &Packed) -> Result<(Tensor, Angles)> {
+        self.check(packed)?;
+        let ids = Tensor::new(packed.tokens.as_slice(), self.device())?;
+        let (cos, sin) = rope_angles(&self.config, &packed.positions);
+        let shape = (packed.tokens.len(), self.config.head_dim / 2);
+        let angles = |v: Vec<f64>| -> Result<Tensor> {
+            Ok(Tensor::from_vec(v, shape, self.device())?.to_dtype(self.dtype())?)
+        };
+        let angles = Angles { cos: angles(cos)?, sin: angles(sin)? };
+        Ok((self.weights.embed.index_select(&ids, 0)?, angles))
+    }
+
+    /// The norm after the last block.
+    pub(crate) fn final_norm(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(self.kernels.rms_norm(x, &self.weights.final_norm, self.config.rms_eps)?)
+    }
+
+    /// Block `i` over its input `[tokens, hidden]`.
+    pub(crate) fn block(&self, i: usize, x: &Tensor, pass: &Pass<'_>) -> Result<Block> {
+        let (cfg, kernels) = (&self.config, &self.kernels);
+        let Some(layer) = self.weights.layers.get(i) else {
+            return Err(ModelError::Invalid(format!("there is no block {i}")));
+        };
+        let linear = |x: &Tensor, target: Target| -> Result<Tensor> {
+            let w = matrix(layer, target);
+            let Some((pair, scale)) =
+                pass.lora.and_then(|set| Some((set.pair(i, target)?, set.spec.scale())))
+            else {
+                return Ok(kernels.linear(x, w)?);
+            };
+            let adapted = |a: &Tensor, b: &Tensor| kernels.lora(x, w, a, b, scale);
+            Ok(if pass.tracked {
+                adapted(pair.a.as_tensor(), pair.b.as_tensor())?
+            } else {
+                adapted(&pair.a.as_detached_tensor(), &pair.b.as_detached_tensor())?
+            })
+        };
+        let Angles { cos, sin } = pass.angles;
+        let y = kernels.rms_norm(x, &layer.input_norm, cfg.rms_eps)?;
+        let q = kernels.rope(&linear(&y, Target::Q)?, cos, sin)?;
+        let keys = kernels.rope(&linear(&y, Target::K)?, cos, sin)?;
+        let values = linear(&y, Target::V)?;
+        let segments = &pass.packed.segments;
+        let attended =
+            kernels.attention(&q, &keys, &values, cfg.head_dim, segments, pass.attended)?;
+        let x = (x + linear(&attended, Target::O)?)?;
+        let y = kernels.rms_norm(&x, &layer.post_norm, cfg.rms_eps)?;
+        let inner = kernels.swiglu(&linear(&y, Target::Gate)?, &linear(&y, Target::Up)?)?;
+        let out = (x + linear(&inner, Target::Down)?)?;
+        Ok(Block { out, attended, keys, values })
     }
 
     /// Logits `[rows, vocab]` of final hidden states `[rows, hidden]`.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        let head = self.weights.lm_head.as_ref().unwrap_or(&self.weights.embed);
-        Ok(self.kernels.linear(hidden, head)?)
+        Ok(self.kernels.linear(hidden, self.head())?)
+    }
+
+    /// The output matrix, `[vocab, hidden]`.
+    fn head(&self) -> &Tensor {
+        self.weights.lm_head.as_ref().unwrap_or(&self.weights.embed)
     }
 
     /// Log-probabilities of `targets`, predicted by rows `rows` of `hidden`; `[rows.len()]`, with
@@ -144,6 +212,26 @@ impl Llama {
         rows: &[u32],
         targets: &[u32],
     ) -> Result<Tensor> {
+        self.log_probs(hidden, rows, targets, true)
+    }
+
+    /// The same without gradients, in half the time.
+    pub fn target_log_probs_untracked(
+        &self,
+        hidden: &Tensor,
+        rows: &[u32],
+        targets: &[u32],
+    ) -> Result<Tensor> {
+        self.log_probs(&hidden.detach(), rows, targets, false)
+    }
+
+    fn log_probs(
+        &self,
+        hidden: &Tensor,
+        rows: &[u32],
+        targets: &[u32],
+        tracked: bool,
+    ) -> Result<Tensor> {
         if rows.len() != targets.len() || rows.is_empty() {
             return Err(ModelError::Invalid(format!(
                 "{} rows for {} targets",
@@ -152,15 +240,16 @@ impl Llama {
             )));
         }
         let rows = Tensor::new(rows, self.device())?;
-        let logits = self.logits(&hidden.index_select(&rows, 0)?)?;
-        Ok(self.kernels.target_log_probs(&logits, targets)?)
+        let hidden = hidden.index_select(&rows, 0)?;
+        Ok(self.kernels.head_log_probs(&hidden, self.head(), targets, tracked)?)
     }
 
     /// Teacher-forced log-probability of each completion token after `prompt`.
     pub fn score(&self, prompt: &[u32], completion: &[u32]) -> Result<Vec<f32>> {
         let packed = Packed::shared_prompt(prompt, &[completion])?;
-        let hidden = self.hidden(&packed, None)?;
-        let scores = self.target_log_probs(&hidden, &packed.predicting_rows(0), completion)?;
+        let hidden = self.hidden_untracked(&packed, None)?;
+        let rows = packed.predicting_rows(0);
+        let scores = self.target_log_probs_untracked(&hidden, &rows, completion)?;
         Ok(scores.to_dtype(DType::F32)?.to_vec1()?)
     }
 

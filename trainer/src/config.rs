@@ -3,6 +3,7 @@
 use lode_model::LoraSpec;
 use serde::{Deserialize, Serialize};
 
+use crate::data::{Selection, Weighting};
 use crate::error::{Result, TrainError};
 use crate::loss::DpoLoss;
 use crate::metrics::AlarmBounds;
@@ -29,13 +30,23 @@ pub struct DpoConfig {
     pub steps: u64,
     /// Pairs an optimiser step.
     pub batch_size: usize,
-    /// Pairs whose graph is held at once; the gradients of a step's micro-batches add up to those
-    /// of the whole batch.
+    /// Most pairs of one prompt that go through the model as one sequence; the gradients of a step's
+    /// sequences add up to those of the whole batch.
     pub micro_batch: usize,
+    /// Pairs of one prompt come one after the other, so that they share it; the order of prompts, and of
+    /// the pairs of each, is drawn anew in every epoch.
+    pub keep_together: bool,
+    /// Each block's input is kept and its graph computed again on the way back: a third more to compute
+    /// without attention, a fraction of the memory.
+    pub gradient_checkpointing: bool,
     /// Gradients of a larger norm are scaled down to this.
     pub max_grad_norm: f64,
     /// Longest prompt plus completion, tokens. Longer pairs are dropped.
     pub max_length: usize,
+    /// Pairs of a smaller margin are dropped, thousandths.
+    pub min_margin_milli: Option<i64>,
+    /// How much each pair counts.
+    pub weighting: Weighting,
     /// Seed of the adapter's start and of the order of the pairs.
     pub seed: u64,
     /// When to raise an alarm.
@@ -53,9 +64,13 @@ impl Default for DpoConfig {
             warmup_steps: 2,
             steps: 20,
             batch_size: 4,
-            micro_batch: 1,
+            micro_batch: 4,
+            keep_together: true,
+            gradient_checkpointing: true,
             max_grad_norm: 1.0,
             max_length: 8_192,
+            min_margin_milli: None,
+            weighting: Weighting::Uniform,
             seed: 42,
             alarms: AlarmBounds::default(),
         }
@@ -63,6 +78,15 @@ impl Default for DpoConfig {
 }
 
 impl DpoConfig {
+    /// Which pairs a model of `max_positions` tokens is trained on.
+    pub fn selection(&self, max_positions: usize) -> Selection {
+        Selection {
+            max_length: self.max_length.min(max_positions),
+            min_margin_milli: self.min_margin_milli,
+            weighting: self.weighting,
+        }
+    }
+
     /// Refuses settings that cannot train.
     pub fn check(&self) -> Result<()> {
         let bad = |name, value: &dyn std::fmt::Display, expected| {
@@ -78,6 +102,13 @@ impl DpoConfig {
                 "label_smoothing",
                 &self.loss.label_smoothing,
                 "0 to below 0.5 is possible",
+            );
+        }
+        if self.loss.label_smoothing > 0.0 && !self.loss.kind.smooths() {
+            return bad(
+                "label_smoothing",
+                &self.loss.label_smoothing,
+                "0 is needed with hinge and ipo; sigmoid, robust and sigmoid_norm smooth",
             );
         }
         if !(self.loss.nll_weight.is_finite() && self.loss.nll_weight >= 0.0) {
@@ -108,8 +139,8 @@ impl DpoConfig {
         if self.batch_size == 0 {
             return bad("batch_size", &self.batch_size, "at least one pair is needed");
         }
-        if self.micro_batch == 0 || !self.batch_size.is_multiple_of(self.micro_batch) {
-            return bad("micro_batch", &self.micro_batch, "a divisor of batch_size is needed");
+        if self.micro_batch == 0 {
+            return bad("micro_batch", &self.micro_batch, "at least one pair is needed");
         }
         if !positive(self.max_grad_norm) {
             return bad(

@@ -22,10 +22,13 @@ pub struct Pair {
     pub chosen: String,
     /// The worse one.
     pub rejected: String,
+    /// How much better the chosen side is, thousandths; none where nobody measured it.
+    #[serde(default)]
+    pub margin_milli: Option<i64>,
 }
 
 /// A pair ready for training.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TokenPair {
     /// As in [`Pair`].
     pub id: String,
@@ -35,6 +38,30 @@ pub struct TokenPair {
     pub chosen: Vec<u32>,
     /// Ends with the end token, which is scored.
     pub rejected: Vec<u32>,
+    /// Its weight in the loss; 1 on average.
+    pub weight: f64,
+}
+
+/// Which pairs are used, and how much each counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// Most tokens of the prompt with the longer completion.
+    pub max_length: usize,
+    /// Pairs of a smaller margin are dropped, thousandths.
+    pub min_margin_milli: Option<i64>,
+    /// How much each counts.
+    pub weighting: Weighting,
+}
+
+/// How much a pair counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weighting {
+    /// All the same.
+    #[default]
+    Uniform,
+    /// In proportion to its margin.
+    Margin,
 }
 
 /// Why a pair was left out.
@@ -53,6 +80,8 @@ pub enum DropReason {
     Identical,
     /// Prompt and longer completion exceed the length limit.
     TooLong,
+    /// Its margin is asked for, and it has none above zero or one below the least.
+    LowMargin,
     /// A text holds bytes that the tokenizer cannot write.
     NotEncodable,
 }
@@ -75,11 +104,11 @@ pub struct DataReport {
 /// Domain of the data hash.
 const HASH_CONTEXT: &str = "lode/dpo-data/v1";
 
-/// Turns pairs into tokens. `max_length` limits prompt plus the longer completion, in tokens.
+/// Turns pairs into tokens.
 pub fn tokenise(
     tokenizer: &Tokenizer,
     pairs: &[Pair],
-    max_length: usize,
+    selection: &Selection,
 ) -> Result<(Vec<TokenPair>, DataReport)> {
     let mut report = DataReport { given: pairs.len(), ..DataReport::default() };
     let mut seen = BTreeSet::new();
@@ -87,7 +116,7 @@ pub fn tokenise(
     let mut hasher = blake3::Hasher::new_derive_key(HASH_CONTEXT);
     for pair in pairs {
         let outcome = if seen.insert(pair.id.as_str()) {
-            one(tokenizer, pair, max_length)
+            one(tokenizer, pair, selection)
         } else {
             Err(DropReason::DuplicateId)
         };
@@ -97,6 +126,7 @@ pub fn tokenise(
                     hasher.update(&(text.len() as u64).to_le_bytes());
                     hasher.update(text.as_bytes());
                 }
+                hasher.update(&pair.margin_milli.unwrap_or(i64::MIN).to_le_bytes());
                 let longer = tokens.chosen.len().max(tokens.rejected.len());
                 report.longest = report.longest.max(tokens.prompt.len() + longer);
                 used.push(tokens);
@@ -115,14 +145,36 @@ pub fn tokenise(
             .join(", ");
         return Err(TrainError::NoPairs { given: pairs.len(), reasons });
     }
+    let mean = used.iter().map(|pair| pair.weight).sum::<f64>() / used.len() as f64;
+    used.iter_mut().for_each(|pair| pair.weight /= mean);
     Ok((used, report))
+}
+
+impl Selection {
+    /// The weight of a pair before all are brought to 1 on average.
+    #[allow(clippy::cast_precision_loss)] // thousandths of a score
+    fn weight(&self, margin_milli: Option<i64>) -> std::result::Result<f64, DropReason> {
+        let wanted = self.min_margin_milli.is_some() || self.weighting == Weighting::Margin;
+        let Some(margin) = margin_milli else {
+            return if wanted { Err(DropReason::LowMargin) } else { Ok(1.0) };
+        };
+        if self.min_margin_milli.is_some_and(|least| margin < least) {
+            return Err(DropReason::LowMargin);
+        }
+        match self.weighting {
+            Weighting::Uniform => Ok(1.0),
+            Weighting::Margin if margin > 0 => Ok(margin as f64),
+            Weighting::Margin => Err(DropReason::LowMargin),
+        }
+    }
 }
 
 fn one(
     tokenizer: &Tokenizer,
     pair: &Pair,
-    max_length: usize,
+    selection: &Selection,
 ) -> std::result::Result<TokenPair, DropReason> {
+    let weight = selection.weight(pair.margin_milli)?;
     // Some data sets write the end token into the text; appended to, it would be scored twice.
     let end = tokenizer.token_text(tokenizer.eos);
     let bare = |text: &'_ str| match &end {
@@ -154,10 +206,10 @@ fn one(
     if chosen == rejected {
         return Err(DropReason::Identical);
     }
-    if prompt.len() + chosen.len().max(rejected.len()) > max_length {
+    if prompt.len() + chosen.len().max(rejected.len()) > selection.max_length {
         return Err(DropReason::TooLong);
     }
-    Ok(TokenPair { id: pair.id.clone(), prompt, chosen, rejected })
+    Ok(TokenPair { id: pair.id.clone(), prompt, chosen, rejected, weight })
 }
 
 /// Tokens at each end of a prompt that the preview shows.

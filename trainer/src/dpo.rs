@@ -27,7 +27,7 @@ use crate::loss::LogProbs;
 use crate::metrics::{Means, MetricsLog, Observer, StepMetrics};
 use crate::optim::{AdamW, Gradients, clip};
 use crate::output;
-use crate::policy::{accumulate, log_probs};
+use crate::policy::{How, accumulate, by_prompt, log_probs, shape};
 use crate::schedule::{Sampler, learning_rate};
 
 /// Stack of the training thread, bytes.
@@ -90,7 +90,7 @@ pub struct Outcome {
 /// Self-tests of a run, for the manifest.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SelfTests {
-    /// Preference loss of the first batch; ln 2 (with no label smoothing as well as with it).
+    /// Preference loss of the first batch; ln 2 for the sigmoids, with label smoothing or without.
     pub start_loss: Option<f64>,
     /// Largest |reward| of the first batch.
     pub start_reward: Option<f64>,
@@ -110,8 +110,8 @@ pub fn train(
     observer: &mut (dyn Observer + Send),
 ) -> Result<Outcome> {
     config.check()?;
-    let max_length = config.max_length.min(model.config.max_positions);
-    let (tokens, report) = tokenise(&model.tokenizer, pairs, max_length)?;
+    let selection = config.selection(model.config.max_positions);
+    let (tokens, report) = tokenise(&model.tokenizer, pairs, &selection)?;
     on_large_stack(|| {
         observer.on_data(&report, &preview(&model.tokenizer, &tokens, PREVIEW_PAIRS)?);
         let run = run_fingerprint(model, config, &report)?;
@@ -181,15 +181,22 @@ pub fn evaluate(
 ) -> Result<(StepMetrics, DataReport)> {
     config.check()?;
     let (tokens, report) =
-        tokenise(&model.tokenizer, pairs, config.max_length.min(model.config.max_positions))?;
+        tokenise(&model.tokenizer, pairs, &config.selection(model.config.max_positions))?;
     on_large_stack(|| {
         let llama = model.llama();
         let mut means = Means::default();
-        for pair in &tokens {
-            let reference = log_probs(&llama, None, pair)?;
-            let policy = if lora.is_some() { log_probs(&llama, lora, pair)? } else { reference };
-            let loss = config.loss.pair(policy, reference, pair.chosen.len());
-            means.add(&loss, policy.chosen, policy.rejected, reference.chosen);
+        let all: Vec<&TokenPair> = tokens.iter().collect();
+        for group in by_prompt(&all, config.micro_batch) {
+            let pairs: Vec<&TokenPair> = group.iter().map(|place| all[*place]).collect();
+            let references = log_probs(&llama, None, &pairs)?;
+            let policies = match lora {
+                Some(_) => log_probs(&llama, lora, &pairs)?,
+                None => references.clone(),
+            };
+            for ((pair, policy), reference) in pairs.iter().zip(policies).zip(references) {
+                let loss = config.loss.pair(policy, reference, &shape(pair));
+                means.add(&loss, policy.chosen, policy.rejected, reference.chosen);
+            }
         }
         Ok((means.metrics(), report))
     })
@@ -221,6 +228,12 @@ fn run_fingerprint(model: &Model, config: &DpoConfig, report: &DataReport) -> Re
     })?;
     hasher.update(&settings);
     Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// Places of the pairs that stay together.
+fn groups(pairs: &[TokenPair], config: &DpoConfig) -> Vec<Vec<usize>> {
+    let all: Vec<&TokenPair> = pairs.iter().collect();
+    by_prompt(&all, if config.keep_together { usize::MAX } else { 1 })
 }
 
 /// A fresh adapter, the same for the same seed on every machine.
@@ -256,7 +269,7 @@ impl<'a> Trainer<'a> {
         config.check()?;
         let lora = fresh_lora(&llama, config)?;
         let optimiser = AdamW::new(config.optimizer, &lora.named_vars())?;
-        let sampler = Sampler::new(pairs.len(), config.seed, 0);
+        let sampler = Sampler::new(groups(pairs, config), config.seed, 0);
         Ok(Self {
             llama,
             lora,
@@ -272,24 +285,31 @@ impl<'a> Trainer<'a> {
 
     /// Computes the reference's log-probabilities of every pair: adapter off, no gradients.
     pub fn compute_reference(&mut self, observer: &mut (dyn Observer + Send)) -> Result<()> {
-        let mut reference = Vec::with_capacity(self.pairs.len());
-        for pair in self.pairs {
-            reference.push(self.reference_of(pair)?);
-            observer.on_reference(reference.len(), self.pairs.len());
+        let unknown = LogProbs { chosen: f64::NAN, rejected: f64::NAN };
+        let (mut reference, mut done) = (vec![unknown; self.pairs.len()], 0);
+        let all: Vec<&TokenPair> = self.pairs.iter().collect();
+        for group in by_prompt(&all, self.config.micro_batch) {
+            let pairs: Vec<&TokenPair> = group.iter().map(|place| all[*place]).collect();
+            for (place, found) in group.iter().zip(self.reference_of(&pairs)?) {
+                reference[*place] = found;
+            }
+            done += group.len();
+            observer.on_reference(done, self.pairs.len());
         }
         self.reference = reference;
         Ok(())
     }
 
-    fn reference_of(&self, pair: &TokenPair) -> Result<LogProbs> {
-        let found = log_probs(&self.llama, None, pair)?;
-        if found.chosen.is_finite() && found.rejected.is_finite() {
-            Ok(found)
-        } else {
-            Err(TrainError::NotFinite {
+    /// Of pairs that have one prompt.
+    fn reference_of(&self, pairs: &[&TokenPair]) -> Result<Vec<LogProbs>> {
+        let found = log_probs(&self.llama, None, pairs)?;
+        let finite = |one: &LogProbs| one.chosen.is_finite() && one.rejected.is_finite();
+        match found.iter().zip(pairs).find(|(one, _)| !finite(one)) {
+            None => Ok(found),
+            Some((_, pair)) => Err(TrainError::NotFinite {
                 step: 0,
                 what: format!("the reference log-probability of pair `{}`", pair.id),
-            })
+            }),
         }
     }
 
@@ -324,7 +344,8 @@ impl<'a> Trainer<'a> {
         let stride = RECHECK_SHARE.min(self.pairs.len()).max(1);
         let start = state.consumed as usize % stride;
         for i in (start..self.pairs.len()).step_by(stride) {
-            let (saved, found) = (state.reference[i], self.reference_of(&self.pairs[i])?);
+            let saved = state.reference[i];
+            let Some(found) = self.reference_of(&[&self.pairs[i]])?.pop() else { continue };
             let off =
                 (saved.chosen - found.chosen).abs().max((saved.rejected - found.rejected).abs());
             if off > START_TOLERANCE {
@@ -343,7 +364,8 @@ impl<'a> Trainer<'a> {
             return Err(bad("its tensors are not those of this adapter"));
         }
         self.reference = state.reference;
-        self.sampler = Sampler::new(self.pairs.len(), self.config.seed, state.consumed);
+        let groups = groups(self.pairs, self.config);
+        self.sampler = Sampler::new(groups, self.config.seed, state.consumed);
         self.num_tokens = state.num_tokens;
         self.self_tests = state.self_tests;
         Ok(())
@@ -353,18 +375,17 @@ impl<'a> Trainer<'a> {
     pub fn gradient(&mut self, batch: &[usize]) -> Result<(Gradients, StepMetrics)> {
         let mut gradients = self.optimiser.zero_gradients();
         let mut means = Means::default();
-        for micro in batch.chunks(self.config.micro_batch) {
+        let how = How {
+            loss: self.config.loss,
+            batch: batch.len(),
+            checkpointing: self.config.gradient_checkpointing,
+        };
+        let all: Vec<&TokenPair> = batch.iter().map(|i| &self.pairs[*i]).collect();
+        for group in by_prompt(&all, self.config.micro_batch) {
             let pairs: Vec<(&TokenPair, LogProbs)> =
-                micro.iter().map(|i| (&self.pairs[*i], self.reference[*i])).collect();
-            let done = accumulate(
-                &self.llama,
-                &self.lora,
-                &self.config.loss,
-                &pairs,
-                batch.len(),
-                &self.optimiser,
-                &mut gradients,
-            )?;
+                group.iter().map(|place| (all[*place], self.reference[batch[*place]])).collect();
+            let (lora, optimiser) = (&self.lora, &self.optimiser);
+            let done = accumulate(&self.llama, lora, &how, &pairs, optimiser, &mut gradients)?;
             for ((loss, policy), (_, reference)) in done.pairs.iter().zip(&pairs) {
                 means.add(loss, policy.chosen, policy.rejected, reference.chosen);
             }
@@ -402,7 +423,7 @@ impl<'a> Trainer<'a> {
     /// Finite gradients at every step; at the first, loss ln 2 and rewards 0 and a gradient for
     /// every B (A's is zero while B is); at the second, one for every tensor.
     fn check_gradients(&mut self, gradients: &Gradients, metrics: &StepMetrics) -> Result<()> {
-        let slots = self.optimiser.slots();
+        let (slots, config) = (self.optimiser.slots(), self.config);
         if let Some((slot, _)) =
             slots.iter().zip(gradients).find(|(_, g)| g.iter().any(|v| !v.is_finite()))
         {
@@ -420,12 +441,13 @@ impl<'a> Trainer<'a> {
         match metrics.step {
             1 => {
                 let reward = metrics.rewards_chosen.abs().max(metrics.rewards_rejected.abs());
-                let off = (metrics.preference_loss - std::f64::consts::LN_2).abs();
+                let expected = config.loss.at_start();
+                let off = (metrics.preference_loss - expected).abs() / expected.max(1.0);
                 if reward > START_TOLERANCE || off > START_TOLERANCE {
                     return Err(TrainError::SelfTest {
                         test: "policy and reference agree at the start",
                         found: format!(
-                            "loss {} (ln 2 expected), rewards up to {reward}",
+                            "loss {} ({expected} expected), rewards up to {reward}",
                             metrics.preference_loss
                         ),
                     });

@@ -19,15 +19,17 @@ mod policy;
 mod schedule;
 
 pub use config::DpoConfig;
-pub use data::{DataReport, DropReason, Pair, TokenPair, preview, tokenise};
+pub use data::{DataReport, DropReason, Pair, Selection, TokenPair, Weighting, preview, tokenise};
 pub use dpo::{
     CHECKPOINT_DIR, METRICS_FILE, Outcome, RunOptions, SelfTests, Trainer, evaluate, fresh_lora,
     train,
 };
 pub use error::{Result, TrainError};
-pub use loss::{DpoLoss, FORMULA, LogProbs, NORMALISATION, PairLoss, log_sigmoid, sigmoid};
+pub use loss::{
+    DpoLoss, LogProbs, LossKind, NORMALISATION, PairLoss, PairShape, log_sigmoid, sigmoid,
+};
 pub use metrics::{Alarm, AlarmBounds, Means, MetricsLog, Observer, Silent, StepMetrics};
 pub use optim::{AdamW, AdamWConfig, Gradients, Slot, clip, global_norm};
 pub use output::{MANIFEST_FILE, PROBE_FILE, Summary};
-pub use policy::{Evaluated, accumulate, log_probs};
+pub use policy::{Evaluated, How, accumulate, log_probs};
 pub use schedule::{Sampler, Schedule, learning_rate};

@@ -10,7 +10,7 @@ use crate::config::DpoConfig;
 use crate::data::{DataReport, TokenPair};
 use crate::dpo::{RunOptions, SelfTests};
 use crate::error::{Result, TrainError};
-use crate::loss::{FORMULA, NORMALISATION};
+use crate::loss::NORMALISATION;
 use crate::metrics::StepMetrics;
 
 /// Name of the manifest file.
@@ -78,7 +78,7 @@ pub(crate) fn write(
     let manifest = json!({
         "format": MANIFEST_FORMAT,
         "method": "dpo",
-        "formula": FORMULA,
+        "formula": summary.config.loss.kind.formula(),
         "normalisation": NORMALISATION,
         "settings": summary.config,
         "base": {
@@ -143,15 +143,17 @@ A LoRA adapter trained with Direct Preference Optimization on {used} pairs ({dat
 ```python\nfrom transformers import AutoModelForCausalLM\nfrom peft import PeftModel\n\
 model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained({base}), \".\")\n```\n\n\
 ## Training\n\n\
-- Loss: `{FORMULA}`, with beta {beta}, eps {eps}, lambda {lambda}. {NORMALISATION}.\n\
+- Loss: `{formula}`, with beta {beta}, eps {eps}, lambda {lambda}. {NORMALISATION}.\n\
 - {steps} steps of {batch} pairs, learning rate {lr} ({schedule:?}, {warmup} warm-up steps), gradient norm at most {norm}, seed {seed}.\n\
 - LoRA rank {rank}, alpha {alpha}, on {targets}: {parameters} trainable values.\n\
 - Pairs given {given}, used {used}, dropped: {dropped}. Longest sequence {longest} tokens.\n\
-- Preference loss at the start {start} (ln 2 = 0.693147). Steps that set off an alarm: {alarms}.\n\n\
+- Preference loss at the start {start} ({expected:.6} where policy and reference agree). Steps that set off an alarm: {alarms}.\n\n\
 | metric | first step | last step |\n|---|---|---|\n{rows}\n\
 The metrics are those of the training batches. `metrics.jsonl` has every step, `probe.json` logits to compare a loaded adapter with, `run.json` the settings and the hashes of base, tokenizer, data and adapter.\n",
         used = report.used,
+        formula = config.loss.kind.formula(),
         data = options.data_name,
+        expected = config.loss.at_start(),
         beta = config.loss.beta,
         eps = config.loss.label_smoothing,
         lambda = config.loss.nll_weight,

@@ -39,6 +39,8 @@ const SHUFFLE_CONTEXT: &str = "lode/sampler/v1";
 /// number, so a position in the stream is all the state there is.
 #[derive(Clone, Debug)]
 pub struct Sampler {
+    /// Pairs that stay together.
+    groups: Vec<Vec<usize>>,
     pairs: usize,
     seed: u64,
     consumed: u64,
@@ -47,9 +49,11 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// A sampler over `pairs` (at least one) that has handed out `consumed` already.
-    pub fn new(pairs: usize, seed: u64, consumed: u64) -> Self {
-        let mut sampler = Self { pairs: pairs.max(1), seed, consumed, epoch: 0, order: Vec::new() };
+    /// A sampler over pairs (at least one) in groups that stay together, which has handed out
+    /// `consumed` already.
+    pub fn new(groups: Vec<Vec<usize>>, seed: u64, consumed: u64) -> Self {
+        let pairs = groups.iter().map(Vec::len).sum::<usize>().max(1);
+        let mut sampler = Self { groups, pairs, seed, consumed, epoch: 0, order: Vec::new() };
         sampler.shuffle(consumed / sampler.pairs as u64);
         sampler
     }
@@ -58,8 +62,10 @@ impl Sampler {
         let mut hasher = blake3::Hasher::new_derive_key(SHUFFLE_CONTEXT);
         hasher.update(&self.seed.to_le_bytes()).update(&epoch.to_le_bytes());
         let mut rng = ChaCha8Rng::from_seed(*hasher.finalize().as_bytes());
-        self.order = (0..self.pairs).collect();
-        self.order.shuffle(&mut rng);
+        let mut groups = self.groups.clone();
+        groups.shuffle(&mut rng);
+        groups.iter_mut().for_each(|group| group.shuffle(&mut rng));
+        self.order = groups.concat();
         self.epoch = epoch;
     }
 
@@ -107,7 +113,8 @@ mod tests {
 
     #[test]
     fn every_epoch_sees_every_pair_once_and_resuming_goes_on_where_it_was() {
-        let mut whole = Sampler::new(7, 3, 0);
+        let alone = |pairs: usize| (0..pairs).map(|pair| vec![pair]).collect::<Vec<_>>();
+        let mut whole = Sampler::new(alone(7), 3, 0);
         let all = whole.next(35);
         let mut orders = std::collections::BTreeSet::new();
         for epoch in all.chunks(7) {
@@ -118,9 +125,24 @@ mod tests {
         }
         assert!(orders.len() > 1, "epochs are shuffled anew");
         for cut in 0..35 {
-            assert_eq!(Sampler::new(7, 3, cut as u64).next(35 - cut), all[cut..]);
+            assert_eq!(Sampler::new(alone(7), 3, cut as u64).next(35 - cut), all[cut..]);
         }
-        assert_ne!(Sampler::new(7, 4, 0).next(35), all);
+        assert_ne!(Sampler::new(alone(7), 4, 0).next(35), all);
         assert_eq!((whole.consumed(), whole.epochs()), (35, 5.0));
+    }
+
+    #[test]
+    fn what_belongs_together_stays_together() {
+        let groups = vec![vec![0, 1, 2], vec![3], vec![4, 5]];
+        let mut sampler = Sampler::new(groups.clone(), 1, 0);
+        for _ in 0..20 {
+            let epoch = sampler.next(6);
+            for group in &groups {
+                let place = |pair| epoch.iter().position(|other| other == pair).expect("there");
+                let places: Vec<usize> = group.iter().map(place).collect();
+                let (first, last) = (places.iter().min(), places.iter().max());
+                assert_eq!(last.zip(first).map(|(l, f)| l - f + 1), Some(group.len()), "{epoch:?}");
+            }
+        }
     }
 }

@@ -13,15 +13,15 @@ use lode_model::kernels::{Impl, Kernels};
 use lode_model::{Llama, LoraSet, LoraSpec, Model, Specials};
 use lode_trainer::{
     Alarm, DataReport, DpoConfig, DpoLoss, DropReason, MANIFEST_FILE, METRICS_FILE, MetricsLog,
-    Observer, PROBE_FILE, Pair, RunOptions, Silent, StepMetrics, TokenPair, TrainError, Trainer,
-    evaluate, log_probs, preview, tokenise, train,
+    Observer, PROBE_FILE, Pair, PairShape, RunOptions, Selection, Silent, StepMetrics, TokenPair,
+    TrainError, Trainer, Weighting, evaluate, log_probs, preview, tokenise, train,
 };
 use rand::{Rng, SeedableRng};
 use support::{flat, tiny_config, tiny_gguf, tiny_llama, tiny_weights, tokens};
 
 fn config() -> DpoConfig {
     DpoConfig {
-        loss: DpoLoss { beta: 0.2, label_smoothing: 0.05, nll_weight: 0.3 },
+        loss: DpoLoss { beta: 0.2, label_smoothing: 0.05, nll_weight: 0.3, ..DpoLoss::default() },
         lora: LoraSpec { rank: 2, alpha: 4.0, ..LoraSpec::default() },
         learning_rate: 5e-3,
         steps: 8,
@@ -38,6 +38,7 @@ fn token_pairs() -> Vec<TokenPair> {
             prompt: tokens(7 + i as usize, i),
             chosen: tokens(4 + i as usize, 10 + i),
             rejected: tokens(6, 20 + i),
+            weight: 0.5 + i as f64 / 3.0,
         })
         .collect()
 }
@@ -69,13 +70,21 @@ fn gradient_check(kernels: Kernels) -> Result<(), String> {
     let mut llama = tiny_llama(DType::F64, 2);
     llama.kernels = kernels;
     let mut trainer = with_reference(llama.clone(), &pairs, &config);
-    let reference: Vec<_> = pairs.iter().map(|p| log_probs(&llama, None, p).unwrap()).collect();
+    let of = |lora: Option<&LoraSet>, pair: &TokenPair| {
+        log_probs(&llama, lora, &[pair]).unwrap().pop().unwrap()
+    };
+    let reference: Vec<_> = pairs.iter().map(|p| of(None, p)).collect();
     let loss = |lora: &LoraSet| -> f64 {
         let sum: f64 = pairs
             .iter()
             .zip(&reference)
             .map(|(p, r)| {
-                config.loss.pair(log_probs(&llama, Some(lora), p).unwrap(), *r, p.chosen.len()).loss
+                let shape = PairShape {
+                    chosen: p.chosen.len(),
+                    rejected: p.rejected.len(),
+                    weight: p.weight,
+                };
+                config.loss.pair(of(Some(lora), p), *r, &shape).loss
             })
             .sum();
         sum / pairs.len() as f64
@@ -131,6 +140,42 @@ fn candles_fused_kernels_fail_the_same_check() {
     }
 }
 
+/// Pairs of two prompts, some of which share one.
+fn shared_pairs() -> Vec<TokenPair> {
+    let mut pairs = token_pairs();
+    pairs[2].prompt = pairs[0].prompt.clone();
+    pairs[3].prompt = pairs[0].prompt.clone();
+    pairs
+}
+
+/// One sequence for all pairs of a prompt, and checkpoints, change nothing but the time and the memory.
+#[test]
+fn sharing_and_checkpoints_change_nothing() {
+    let pairs = shared_pairs();
+    for (dtype, tolerance) in [(DType::F64, 1e-6), (DType::F32, 1e-5)] {
+        let gradient = |micro_batch: usize, gradient_checkpointing: bool, kernels: Kernels| {
+            let config = DpoConfig { micro_batch, gradient_checkpointing, ..config() };
+            let mut llama = tiny_llama(dtype, 2);
+            llama.kernels = kernels;
+            with_reference(llama, &pairs, &config).gradient(&[3, 0, 1, 2]).unwrap()
+        };
+        let (want, wanted) = gradient(1, false, Kernels::GRAPH);
+        for kernels in [Kernels::OWN, Kernels::GRAPH] {
+            for (micro, checkpointing) in [(1, true), (2, false), (4, false), (4, true)] {
+                let (found, metrics) = gradient(micro, checkpointing, kernels);
+                assert!((metrics.loss - wanted.loss).abs() <= tolerance * wanted.loss);
+                for (found, want) in found.iter().zip(&want) {
+                    let largest = want.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+                    for (a, b) in found.iter().zip(want) {
+                        let off = f64::from((a - b).abs());
+                        assert!(off <= tolerance * f64::from(largest), "{a}, {b}, {largest}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn accumulated_gradients_are_those_of_the_large_batch() {
     let pairs = token_pairs();
@@ -161,6 +206,7 @@ fn model() -> Model {
 fn pairs(n: usize) -> Vec<Pair> {
     (0..n)
         .map(|i| Pair {
+            margin_milli: None,
             id: format!("pair-{i}"),
             prompt: format!("<|im_start|>user\nthe man {i}<|im_end|>\n<|im_start|>assistant\n"),
             chosen: format!("the answer {}", i * 7),
@@ -363,7 +409,8 @@ fn unusable_pairs_are_dropped_and_counted_by_reason() {
         with("e", |p| p.rejected = format!("{}<|im_end|>", p.chosen)),
         with("f", |p| p.chosen = "x".repeat(100)),
     ];
-    let (used, report) = tokenise(&tokenizer, &all, 90).unwrap();
+    let limit = Selection { max_length: 90, min_margin_milli: None, weighting: Weighting::Uniform };
+    let (used, report) = tokenise(&tokenizer, &all, &limit).unwrap();
     assert_eq!((used.len(), report.given, report.used), (1, 8, 1));
     let count = |r| report.dropped.get(&r).copied().unwrap_or(0);
     assert_eq!(count(DropReason::DuplicateId), 1);
@@ -375,16 +422,16 @@ fn unusable_pairs_are_dropped_and_counted_by_reason() {
     assert!(report.longest <= 90);
     // The end token is there once, also where the text brought it; its name inside a text is text.
     let ended = with("g", |p| p.chosen.push_str("<|im_end|>"));
-    assert_eq!(tokenise(&tokenizer, &[ended], 90).unwrap().0[0].chosen, used[0].chosen);
+    assert_eq!(tokenise(&tokenizer, &[ended], &limit).unwrap().0[0].chosen, used[0].chosen);
     assert_eq!(used[0].chosen.iter().filter(|t| **t == 2).count(), 1);
     assert_eq!(used[0].chosen.last(), Some(&2));
     let named = with("h", |p| p.chosen = "a<|im_end|>b".into());
-    let ids = &tokenise(&tokenizer, &[named], 90).unwrap().0[0].chosen;
+    let ids = &tokenise(&tokenizer, &[named], &limit).unwrap().0[0].chosen;
     assert_eq!(ids.iter().filter(|t| **t == 2).count(), 1);
     assert_eq!(used[0].prompt, tokenizer.encode(&good.prompt, Specials::Parse).unwrap());
     assert!(preview(&tokenizer, &used, 5).unwrap().contains("pair 1 of 1"));
     assert!(matches!(
-        tokenise(&tokenizer, &all[2..], 90),
+        tokenise(&tokenizer, &all[2..], &limit),
         Err(TrainError::NoPairs { given: 6, .. })
     ));
 }
@@ -404,7 +451,7 @@ fn impossible_settings_are_refused_by_name() {
     bad(|c| c.steps = 0, "steps");
     bad(|c| c.warmup_steps = 9, "warmup_steps");
     bad(|c| c.batch_size = 0, "batch_size");
-    bad(|c| c.micro_batch = 3, "micro_batch");
+    bad(|c| c.micro_batch = 0, "micro_batch");
     bad(|c| c.max_grad_norm = f64::INFINITY, "max_grad_norm");
     bad(|c| c.optimizer.beta2 = 1.0, "optimizer");
 }
@@ -413,7 +460,7 @@ fn impossible_settings_are_refused_by_name() {
 fn alarms_go_off_at_their_bounds() {
     let dir = tempfile::tempdir().unwrap();
     let mut config = DpoConfig { steps: 30, learning_rate: 3e-2, ..config() };
-    config.loss = DpoLoss { beta: 2.0, label_smoothing: 0.0, nll_weight: 0.0 };
+    config.loss = DpoLoss { beta: 2.0, nll_weight: 0.0, ..DpoLoss::default() };
     config.alarms.chosen_fall = -1e9;
     let outcome =
         train(&model(), &pairs(4), &config, &options(false), dir.path(), &mut Silent).unwrap();

@@ -104,6 +104,7 @@ pub(crate) fn dpo(args: &TrainDpo) -> anyhow::Result<Outcome> {
             prompt: row.prompt,
             chosen: row.chosen,
             rejected: row.rejected,
+            margin_milli: None,
         })
         .collect();
     let model = load_model(&args.base)?;

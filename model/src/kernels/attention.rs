@@ -21,17 +21,22 @@ const TILE_ROWS: usize = 128;
 struct Attention {
     head_dim: usize,
     segments: Vec<Segment>,
+    /// The result, where it is known already.
+    known: Option<Tensor>,
 }
 
-/// `q` `[tokens, heads * head_dim]`, `k` and `v` `[tokens, kv_heads * head_dim]`, contiguous.
+/// `q` `[tokens, heads * head_dim]`, `k` and `v` `[tokens, kv_heads * head_dim]`, contiguous. Where
+/// `known` has the result of the same input it is not computed again.
 pub fn attention(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
     head_dim: usize,
     segments: &[Segment],
+    known: Option<&Tensor>,
 ) -> CResult<Tensor> {
-    q.apply_op3(k, v, Attention { head_dim, segments: segments.to_vec() })
+    let known = known.map(Tensor::detach);
+    q.apply_op3(k, v, Attention { head_dim, segments: segments.to_vec(), known })
 }
 
 /// One operand: a `[tokens, width]` storage of which heads and row ranges are taken as matrices.
@@ -331,6 +336,15 @@ impl CustomOp3 for Attention {
                 l1.dims(),
                 l2.dims()
             );
+        }
+        if let Some(known) = &self.known {
+            let (storage, layout) = known.storage_and_layout();
+            let (Storage::Cpu(storage), true) =
+                (&*storage, layout.shape() == l1.shape() && layout.start_offset() == 0)
+            else {
+                candle_core::bail!("attention is known as {layout:?}, not as {l1:?}");
+            };
+            return Ok((storage.try_clone(layout)?, l1.shape().clone()));
         }
         let out = match s1 {
             CpuStorage::F32(_) => CpuStorage::F32(forward(q, k, v, tokens, &self.segments)?),

@@ -20,7 +20,7 @@ pub fn frozen(x: &Tensor, w: &Tensor) -> CResult<Tensor> {
 }
 
 /// `lhs rhsᵀ` for matrices with any strides.
-fn matmul_t(
+pub(super) fn matmul_t(
     lhs: &CpuStorage,
     ll: &Layout,
     rhs: &CpuStorage,

@@ -12,6 +12,7 @@
 
 pub mod attention;
 mod graph;
+pub mod head;
 pub mod linear;
 pub mod logprob;
 pub mod norm;
@@ -98,7 +99,8 @@ impl Kernels {
     }
 
     /// Causal grouped-query attention within each segment and over its prefix.
-    /// `q` is `[tokens, heads * head_dim]`, `k` and `v` are `[tokens, kv_heads * head_dim]`.
+    /// `q` is `[tokens, heads * head_dim]`, `k` and `v` are `[tokens, kv_heads * head_dim]`. Where
+    /// `known` has what the same input gave before, `Own` takes it and is for its gradients only.
     pub fn attention(
         &self,
         q: &Tensor,
@@ -106,9 +108,10 @@ impl Kernels {
         v: &Tensor,
         head_dim: usize,
         segments: &[Segment],
+        known: Option<&Tensor>,
     ) -> CResult<Tensor> {
         match self.softmax {
-            Impl::Own => attention::attention(q, k, v, head_dim, segments),
+            Impl::Own => attention::attention(q, k, v, head_dim, segments, known),
             other => graph::attention(q, k, v, head_dim, segments, other),
         }
     }
@@ -147,11 +150,18 @@ impl Kernels {
         }
     }
 
-    /// Log-probability of `targets[i]` under `softmax(logits[i])`; `logits` is `[n, vocab]`.
-    pub fn target_log_probs(&self, logits: &Tensor, targets: &[u32]) -> CResult<Tensor> {
+    /// Log-probability of `targets[i]` under `softmax(W x[i])`; `x` is `[n, hidden]`, `W`
+    /// `[vocab, hidden]`. Without `tracked` there may be no gradient.
+    pub fn head_log_probs(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        targets: &[u32],
+        tracked: bool,
+    ) -> CResult<Tensor> {
         match self.log_prob {
-            Impl::Own => logprob::target_log_probs(logits, targets),
-            _ => graph::target_log_probs(logits, targets),
+            Impl::Own if !w.is_variable() => head::head_log_probs(x, w, targets, tracked),
+            _ => graph::target_log_probs(&self.linear(x, w)?, targets),
         }
     }
 }
