@@ -257,6 +257,19 @@ pub(crate) fn texts<'a>(
         .ok_or_else(|| BundleError::bad(path, format!("has no text column {name:?}")))
 }
 
+/// The whole number in a field of a record's cell; `None` for null and where there is no such field.
+pub(crate) fn inner_number(
+    batch: &RecordBatch,
+    column: &str,
+    field: &str,
+    row: usize,
+) -> Option<i64> {
+    let record = batch.column_by_name(column)?.as_any().downcast_ref::<StructArray>()?;
+    let numbers = record.column_by_name(field)?.as_any().downcast_ref::<Int64Array>()?;
+    let there = row < numbers.len() && !record.is_null(row) && !numbers.is_null(row);
+    there.then(|| numbers.value(row))
+}
+
 /// The text in a cell, `None` for null.
 pub(crate) fn cell(column: &StringArray, row: usize) -> Option<&str> {
     (row < column.len() && !column.is_null(row)).then(|| column.value(row))

@@ -11,6 +11,9 @@ use crate::{
     read, table,
 };
 
+/// Where a pair's margin stands.
+const ANNOTATIONS: &str = "pair_annotations";
+const MARGIN: &str = "quality_margin_milli";
 /// Most rows that are read of one split.
 const MAX_ROWS: usize = 10_000_000;
 
@@ -27,6 +30,8 @@ pub struct PairTexts {
     pub chosen: String,
     /// The worse one, byte for byte.
     pub rejected: String,
+    /// Quality of the better one less that of the worse one, thousandths.
+    pub quality_margin_milli: Option<i64>,
 }
 
 /// Reads one split of a config of pairs, in file order. A split without files has no pairs.
@@ -47,7 +52,9 @@ pub fn read(dir: &Path, config: Config, split: Split) -> Result<Vec<PairTexts>, 
             let [pair_id, task_id, prompt, chosen, rejected] = columns;
             let columns = [pair_id?, task_id?, prompt?, chosen?, rejected?];
             for row in 0..batch.num_rows() {
-                rows.push(texts(path, columns, row)?);
+                let margin = table::inner_number(&batch, ANNOTATIONS, MARGIN, row);
+                let texts = texts(path, columns, row)?;
+                rows.push(PairTexts { quality_margin_milli: margin, ..texts });
             }
             if rows.len() > MAX_ROWS {
                 let what = format!("has more than {MAX_ROWS} rows, the most that are read");
@@ -71,5 +78,6 @@ fn texts(path: &str, columns: [&StringArray; 5], row: usize) -> Result<PairTexts
         prompt: text(prompt)?,
         chosen: text(chosen)?,
         rejected: text(rejected)?,
+        quality_margin_milli: None,
     })
 }

@@ -103,11 +103,16 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         }
         Command::Train { command: TrainCommand::Dpo(args) } => cmd::train::dpo(&args),
         Command::Eval { command: EvalCommand::Tasks(args) } => cmd::eval::tasks(&args),
-        Command::Bench { command: BenchCommand::Engine(args) } => cmd::bench::engine(&args),
+        Command::Bench { command } => match command {
+            BenchCommand::Engine(args) => cmd::bench::engine(&args),
+            BenchCommand::Train(args) => cmd::bench::train(&args),
+            BenchCommand::TrainOnce { folder } => cmd::bench::train_once(&folder),
+        },
         Command::Model { command } => match command {
             ModelCommand::Pull { name, from, json } => {
                 cmd::model::pull(&name, from.as_deref(), json)
             }
+            ModelCommand::Merge(args) => cmd::model::merge(&args),
             ModelCommand::ExportHf { model, out } => cmd::model::export_hf(&model, &out),
         },
         Command::Key { command } => match command {

@@ -13,6 +13,7 @@ mod config;
 mod error;
 mod export;
 mod gguf;
+mod gguf_out;
 mod infer;
 pub mod kernels;
 mod llama;
@@ -29,6 +30,7 @@ pub use config::LlamaConfig;
 pub use error::{ModelError, Result};
 pub use export::{export_hf, write_atomically, write_json, write_safetensors};
 pub use gguf::{Gguf, GgufTensor, GgufValue};
+pub use gguf_out::{Quantisation, export_gguf};
 pub use infer::{Batch, Prefill, Prefix, Session, Step};
 pub use llama::{KeyValues, Llama, rope_angles};
 pub use lora::{LoraPair, LoraSet, LoraSpec, MAX_RANK, Target};
@@ -88,6 +90,13 @@ impl Model {
             )));
         }
         let weights = weights(&config)?;
+        Ok(Self { config, weights, tokenizer, compact: None })
+    }
+
+    /// The same model with an adapter's updates added to its matrices.
+    pub fn merged(&self, lora: &LoraSet) -> Result<Self> {
+        let weights = self.llama().merge_lora(lora)?.weights;
+        let (config, tokenizer) = (self.config.clone(), self.tokenizer.clone());
         Ok(Self { config, weights, tokenizer, compact: None })
     }
 

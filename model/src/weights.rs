@@ -267,6 +267,13 @@ pub(crate) fn gguf_name(cfg: &LlamaConfig, hf: &str) -> Result<(String, Option<u
     })
 }
 
+/// What `permute()` of `convert_hf_to_gguf.py` does: rows of a rotary head, from halves to neighbouring pairs.
+pub(crate) fn permute(tensor: &Tensor, heads: usize) -> Result<Tensor> {
+    let (rows, cols) = tensor.dims2()?;
+    let pairs = tensor.reshape((heads, 2, rows / heads / 2, cols))?.transpose(1, 2)?;
+    Ok(pairs.contiguous()?.reshape((rows, cols))?)
+}
+
 /// llama.cpp's converter interleaves the two halves of each rotary head (its rotation works on
 /// neighbouring pairs); this undoes `permute()` of `convert_hf_to_gguf.py`.
 fn unpermute(tensor: &Tensor, heads: usize, name: &str) -> Result<Tensor> {

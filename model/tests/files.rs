@@ -8,8 +8,8 @@ use std::path::Path;
 
 use candle_core::{DType, quantized::GgmlDType};
 use lode_model::{
-    Gguf, LlamaConfig, LoraSet, LoraSpec, Message, Model, ModelError, Packed, Session, Specials,
-    Target, Tokenizer, export_hf,
+    Gguf, LlamaConfig, LoraSet, LoraSpec, Message, Model, ModelError, Packed, Quantisation,
+    Session, Specials, Target, Tokenizer, export_gguf, export_hf,
 };
 use proptest::prelude::*;
 use support::{flat, gguf_of, max_difference, tiny_config, tiny_gguf, tiny_weights, tokens};
@@ -275,4 +275,35 @@ fn hidden_states_are_the_same_after_export() {
     let a = flat(&model.llama().hidden(&packed, None).unwrap());
     let b = flat(&Model::load(dir.path()).unwrap().llama().hidden(&packed, None).unwrap());
     assert_eq!(max_difference(&a, &b), 0.0);
+}
+
+#[test]
+fn what_is_written_as_gguf_reads_back() {
+    let (dir, model) = (tempfile::tempdir().unwrap(), tiny_model());
+    let like = written(dir.path(), &tiny_gguf(&tiny_weights(&tiny_config(), DType::F32, 1)));
+    let mut rng = 0.0f64;
+    let lora = LoraSet::init(&model.config, &LoraSpec::default(), DType::F32, || {
+        rng = (rng + 0.618).fract();
+        rng
+    });
+    let lora = lora.unwrap();
+    for (_, pair) in lora.pairs() {
+        pair.b.set(&pair.b.affine(0.0, 0.03).unwrap()).unwrap();
+    }
+    let merged = model.merged(&lora).unwrap();
+    let packed = Packed::single(&[1, 7, 200, 31]).unwrap();
+    let hidden = |model: &Model| flat(&model.llama().hidden(&packed, None).unwrap());
+    assert!(max_difference(&hidden(&model), &hidden(&merged)) > 0.01, "the adapter does nothing");
+    for quantisation in Quantisation::ALL {
+        let out = dir.path().join(quantisation.name());
+        export_gguf(&merged, &like, quantisation, &out).unwrap();
+        let read = Model::load(&out).unwrap();
+        // This model's rows are no whole blocks, so that every kind is f32 for it.
+        assert_eq!(max_difference(&hidden(&read), &hidden(&merged)), 0.0);
+        assert_eq!(read.tokenizer.fingerprint(), model.tokenizer.fingerprint());
+    }
+    std::fs::write(dir.path().join("text"), "no GGUF").unwrap();
+    let text = dir.path().join("text");
+    let refused = export_gguf(&merged, &text, Quantisation::F32, &like).unwrap_err();
+    assert!(refused.to_string().contains("has to be a GGUF file"), "{refused}");
 }

@@ -30,7 +30,8 @@ class OnTokens(DPOTrainer):
 
     def compute_loss(self, *args, **kwargs):
         found = super().compute_loss(*args, **kwargs)
-        self.losses.append(float(found[0] if isinstance(found, tuple) else found))
+        loss = found[0] if isinstance(found, tuple) else found
+        self.losses.append(loss.detach().item())
         return found
 
 

@@ -396,9 +396,14 @@ impl<'a> Trainer<'a> {
 
     /// One optimiser step.
     pub fn step(&mut self) -> Result<StepMetrics> {
+        let batch = self.sampler.next(self.config.batch_size);
+        self.step_on(&batch)
+    }
+
+    /// One optimiser step on pairs of the caller's choice; the sampler does not move.
+    pub fn step_on(&mut self, batch: &[usize]) -> Result<StepMetrics> {
         let config = self.config;
-        let batch = self.sampler.next(config.batch_size);
-        let (mut gradients, mut metrics) = self.gradient(&batch)?;
+        let (mut gradients, mut metrics) = self.gradient(batch)?;
         let done = self.optimiser.steps();
         metrics.step = done + 1;
         if !metrics.loss.is_finite() {

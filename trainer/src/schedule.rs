@@ -17,6 +17,20 @@ pub enum Schedule {
     Cosine,
 }
 
+impl Schedule {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Constant, Self::Linear, Self::Cosine];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Constant => "constant",
+            Self::Linear => "linear",
+            Self::Cosine => "cosine",
+        }
+    }
+}
+
 /// Learning rate of `step` (from 0) of `total`. The warm-up rises in `warmup` equal parts and its
 /// first step is not zero, so no step is wasted.
 pub fn learning_rate(schedule: Schedule, peak: f64, warmup: u64, step: u64, total: u64) -> f64 {

@@ -2,34 +2,24 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "../../model/tests/support/mod.rs"]
-mod support;
+mod common;
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use candle_core::{DType, Tensor, Var};
+use common::{
+    config, model, pairs,
+    support::{flat, tiny_llama, tokens},
+};
 use lode_model::kernels::{Impl, Kernels};
-use lode_model::{Llama, LoraSet, LoraSpec, Model, Specials};
+use lode_model::{Llama, LoraSet, Specials};
 use lode_trainer::{
     Alarm, DataReport, DpoConfig, DpoLoss, DropReason, MANIFEST_FILE, METRICS_FILE, MetricsLog,
     Observer, PROBE_FILE, Pair, PairShape, RunOptions, Selection, Silent, StepMetrics, TokenPair,
     TrainError, Trainer, Weighting, evaluate, log_probs, preview, tokenise, train,
 };
 use rand::{Rng, SeedableRng};
-use support::{flat, tiny_config, tiny_gguf, tiny_llama, tiny_weights, tokens};
-
-fn config() -> DpoConfig {
-    DpoConfig {
-        loss: DpoLoss { beta: 0.2, label_smoothing: 0.05, nll_weight: 0.3, ..DpoLoss::default() },
-        lora: LoraSpec { rank: 2, alpha: 4.0, ..LoraSpec::default() },
-        learning_rate: 5e-3,
-        steps: 8,
-        batch_size: 4,
-        micro_batch: 2,
-        ..DpoConfig::default()
-    }
-}
 
 fn token_pairs() -> Vec<TokenPair> {
     (0..4u64)
@@ -194,25 +184,6 @@ fn accumulated_gradients_are_those_of_the_large_batch() {
             }
         }
     }
-}
-
-fn model() -> Model {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("m.gguf");
-    std::fs::write(&path, tiny_gguf(&tiny_weights(&tiny_config(), DType::F32, 1))).unwrap();
-    Model::load(&path).unwrap()
-}
-
-fn pairs(n: usize) -> Vec<Pair> {
-    (0..n)
-        .map(|i| Pair {
-            margin_milli: None,
-            id: format!("pair-{i}"),
-            prompt: format!("<|im_start|>user\nthe man {i}<|im_end|>\n<|im_start|>assistant\n"),
-            chosen: format!("the answer {}", i * 7),
-            rejected: format!("an other {}", i * 5 + 1),
-        })
-        .collect()
 }
 
 #[derive(Default)]

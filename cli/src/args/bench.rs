@@ -11,6 +11,56 @@ use lode_proto::task::Profile;
 pub(crate) enum BenchCommand {
     /// Tokens a second of the in-process engines, and of llama.cpp in the same run.
     Engine(BenchEngine),
+    /// Pairs a second of `lode train dpo`, and of TRL in the same run.
+    Train(BenchTrain),
+    /// One measurement of `lode bench train`, in a process of its own so that its memory is its own.
+    #[command(hide = true)]
+    TrainOnce {
+        /// What to measure, and where the result goes.
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
+    },
+}
+
+/// What is measured.
+#[derive(Debug, Args)]
+pub(crate) struct BenchTrain {
+    /// A name that `lode model pull` knows, a GGUF file or an HF folder.
+    #[arg(long, default_value = "smollm2-135m")]
+    pub(crate) base: String,
+    /// The tasks whose prompts are trained on.
+    #[arg(long, default_value = "standard")]
+    pub(crate) profile: Profile,
+    /// Prompts.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) tasks: u64,
+    /// Pairs of each: the witness against the witnesses of readers whom traps caught.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub(crate) pairs_a_task: u8,
+    /// Tokens that each answer is cut or extended to; as it is where this is empty.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) answer_tokens: Vec<usize>,
+    /// Pairs of an optimiser step.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) batch: u16,
+    /// Pairs that TRL puts through the model at once; its gradients are accumulated to the batch.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) peer_batch: u16,
+    /// Rank of the adapter.
+    #[arg(long, default_value_t = 8)]
+    pub(crate) rank: usize,
+    /// Passes over the pairs.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) epochs: u16,
+    /// Threads; 0 takes all cores.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) threads: usize,
+    /// A Python that has what tests/python/requirements.txt names, to measure TRL in the same run.
+    #[arg(long, value_name = "PATH_TO_PYTHON")]
+    pub(crate) peer: Option<PathBuf>,
+    /// The figures as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What is measured.

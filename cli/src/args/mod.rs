@@ -11,13 +11,13 @@ mod model;
 mod task;
 mod train;
 
-pub(crate) use bench::{BenchCommand, BenchEngine};
+pub(crate) use bench::{BenchCommand, BenchEngine, BenchTrain};
 pub(crate) use bundle::{BundleCommand, ExportCommand, ImportCommand, ImportFile, PairFormat};
 pub(crate) use daemon::{
     CoordinatorCommand, Doctor, MinerCommand, Receipts, RunDaemon, RunMiner, VerifierCommand,
 };
 pub(crate) use devnet::Devnet;
-pub(crate) use model::{KeyCommand, ModelCommand};
+pub(crate) use model::{KeyCommand, MergeModel, ModelCommand};
 pub(crate) use task::{
     BenchTasks, OwnCommand, OwnTask, Section, ShowTask, TaskCommand, TaskPart, TaskSelection,
 };

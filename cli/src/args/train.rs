@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use lode_trainer::{LossKind, Schedule};
 
 /// `lode train …`
 #[derive(Debug, Subcommand)]
@@ -32,6 +33,30 @@ pub(crate) struct TrainDpo {
     /// Peak learning rate.
     #[arg(long, default_value_t = 5e-5)]
     pub(crate) learning_rate: f64,
+    /// The preference loss, by TRL's names: sigmoid, robust, hinge, ipo, sigmoid_norm.
+    #[arg(long, default_value = "sigmoid", value_parser = loss)]
+    pub(crate) loss: LossKind,
+    /// The share of pairs believed to be the wrong way round: the verifiers' measured error.
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) label_smoothing: f64,
+    /// How the learning rate goes on after the warm-up: cosine, linear, constant.
+    #[arg(long, default_value = "cosine", value_parser = schedule)]
+    pub(crate) schedule: Schedule,
+    /// Steps over which the learning rate rises.
+    #[arg(long, default_value_t = 2)]
+    pub(crate) warmup_steps: u64,
+    /// Leave out pairs whose quality differs by less, thousandths.
+    #[arg(long, value_name = "MILLI")]
+    pub(crate) min_margin_milli: Option<i64>,
+    /// Let each pair count in proportion to how much its quality differs.
+    #[arg(long)]
+    pub(crate) weigh_by_margin: bool,
+    /// Most pairs of one prompt that go through the model as one sequence, the prompt once for all.
+    #[arg(long, default_value_t = 4)]
+    pub(crate) pairs_a_sequence: usize,
+    /// Keep the whole graph in memory: up to a third faster on short pairs, many times the memory.
+    #[arg(long)]
+    pub(crate) no_gradient_checkpointing: bool,
     /// DPO's beta.
     #[arg(long, default_value_t = 0.1)]
     pub(crate) beta: f64,
@@ -107,4 +132,18 @@ pub(crate) struct EvalTasks {
     /// The result as JSON on standard output.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn loss(name: &str) -> Result<LossKind, String> {
+    let all = LossKind::ALL;
+    let found = all.into_iter().find(|kind| kind.name() == name);
+    let names = all.map(LossKind::name).join(", ");
+    found.ok_or_else(|| format!("expected one of {names}"))
+}
+
+fn schedule(name: &str) -> Result<Schedule, String> {
+    let all = Schedule::ALL;
+    let found = all.into_iter().find(|kind| kind.name() == name);
+    let names = all.map(Schedule::name).join(", ");
+    found.ok_or_else(|| format!("expected one of {names}"))
 }

@@ -1,4 +1,4 @@
-//! `lode model pull|export-hf`.
+//! `lode model pull|merge|export-hf`.
 
 use std::{
     path::Path,
@@ -8,7 +8,9 @@ use std::{
 use anyhow::Context;
 use lode_engine::store::{KnownModel, ModelFile, OnPull, PullEvent, Sources, Store};
 
-use crate::{Outcome, term};
+use lode_model::LoraSet;
+
+use crate::{Outcome, args::MergeModel, term};
 
 /// Shows a pull: a bar on a terminal, a line a source elsewhere.
 fn show_pull(name: &str) -> OnPull {
@@ -54,6 +56,27 @@ pub(crate) fn pull(name: &str, from: Option<&Path>, json: bool) -> anyhow::Resul
     } else {
         term::print_line(&format!("{}  {}", file.hash, file.path.display()))?;
     }
+    Ok(Outcome::Yes)
+}
+
+/// `lode model merge`: a base with an adapter's updates in its matrices, for transformers and for miners.
+pub(crate) fn merge(args: &MergeModel) -> anyhow::Result<Outcome> {
+    let folder = Path::new(&args.base);
+    let base = if folder.is_dir() { folder.to_owned() } else { obtain(&args.base)?.path };
+    let read = || format!("cannot load {}", base.display());
+    let model = lode_model::Model::load(&base).with_context(read)?;
+    let adapter = || format!("cannot load the adapter {}", args.adapter.display());
+    let dtype = model.llama().dtype();
+    let lora = LoraSet::load(&args.adapter, &model.config, dtype).with_context(adapter)?;
+    let merged = model.merged(&lora)?;
+    let write = || format!("cannot write {}", args.out.display());
+    lode_model::export_hf(&merged, &args.out).with_context(write)?;
+    for kind in &args.gguf {
+        let out = args.out.join(format!("model-{}.gguf", kind.name()));
+        lode_model::export_gguf(&merged, &base, *kind, &out).with_context(write)?;
+        term::print_line(&format!("{}", out.display()))?;
+    }
+    term::print_line(&format!("{}", args.out.display()))?;
     Ok(Outcome::Yes)
 }
 

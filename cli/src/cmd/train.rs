@@ -12,7 +12,7 @@ use lode_bundle::{
 };
 use lode_model::{LoraSpec, Model};
 use lode_trainer::{
-    DataReport, DpoConfig, DpoLoss, Observer, Pair, RunOptions, StepMetrics, train,
+    DataReport, DpoConfig, DpoLoss, Observer, Pair, RunOptions, StepMetrics, Weighting, train,
 };
 
 use crate::{Outcome, args::TrainDpo, cmd::model::obtain, term};
@@ -104,18 +104,28 @@ pub(crate) fn dpo(args: &TrainDpo) -> anyhow::Result<Outcome> {
             prompt: row.prompt,
             chosen: row.chosen,
             rejected: row.rejected,
-            margin_milli: None,
+            margin_milli: row.quality_margin_milli,
         })
         .collect();
     let model = load_model(&args.base)?;
     let config = DpoConfig {
-        loss: DpoLoss { beta: args.beta, nll_weight: args.nll_weight, ..DpoLoss::default() },
+        loss: DpoLoss {
+            kind: args.loss,
+            beta: args.beta,
+            label_smoothing: args.label_smoothing,
+            nll_weight: args.nll_weight,
+        },
         lora: LoraSpec { rank: args.lora_rank, alpha: args.lora_alpha, ..LoraSpec::default() },
         learning_rate: args.learning_rate,
-        warmup_steps: args.steps.min(2),
+        warmup_steps: args.warmup_steps.min(args.steps),
         steps: args.steps,
         batch_size: args.batch,
+        micro_batch: args.pairs_a_sequence,
+        gradient_checkpointing: !args.no_gradient_checkpointing,
         max_length: args.max_length,
+        min_margin_milli: args.min_margin_milli,
+        weighting: if args.weigh_by_margin { Weighting::Margin } else { Weighting::Uniform },
+        schedule: args.schedule,
         seed: args.seed,
         ..DpoConfig::default()
     };

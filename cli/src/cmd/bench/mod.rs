@@ -8,6 +8,7 @@
 
 mod attempts;
 mod peer;
+mod train;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -31,6 +32,7 @@ use crate::{
 };
 
 use attempts::Rate;
+pub(crate) use train::{once as train_once, train};
 
 /// Tokens of the attempt before the first round, which is not timed.
 const WARM_TOKENS: u32 = 4;
