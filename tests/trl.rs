@@ -1,19 +1,22 @@
 //! Our trainer against TRL's numbers, which `tests/python/trl_golden.py` wrote: log-probabilities, every loss
 //! with its gradients, eight steps of training; on a small llama and on SmolLM2.
 //!
-//! Weights of the small model, adapters and tokens follow from [`formula`] at both ends. Two of the pairs
+//! Weights of the small model, adapters and tokens follow from a formula at both ends (`common/formula.rs`). Two of the pairs
 //! share a prompt and go through our forward as one sequence; TRL has no such thing.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
+#[path = "common/formula.rs"]
+mod formula;
 
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
+use formula::{stirred, tensor};
 use lode_model::{Llama, LlamaConfig, LoraSet, LoraSpec, Model, Weights};
 use lode_trainer::{
     AdamW, AdamWConfig, DpoConfig, DpoLoss, Gradients, How, LogProbs, LossKind, Schedule,
-    TokenPair, accumulate, clip, fresh_lora, learning_rate, log_probs,
+    TokenPair, accumulate, clip, learning_rate, log_probs,
 };
 use serde::Deserialize;
 
@@ -72,20 +75,6 @@ struct Summary {
     values: Vec<f64>,
 }
 
-/// Numbers in -1 to 1 that follow from two numbers: the multiplier is Knuth's.
-fn formula(index: u64, count: usize) -> impl Iterator<Item = f64> {
-    (0..count as u64).map(move |place| {
-        let mixed = (place + 7919 * index).wrapping_mul(2_654_435_761) % (1 << 32);
-        mixed as f64 / f64::from(1u32 << 31) - 1.0
-    })
-}
-
-fn tensor(index: u64, shape: &[usize], scale: f64, offset: f64) -> Tensor {
-    let values: Vec<f32> =
-        formula(index, shape.iter().product()).map(|v| (v * scale + offset) as f32).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
-}
-
 fn small_llama() -> Llama {
     let config = LlamaConfig {
         hidden: 32,
@@ -113,15 +102,6 @@ fn small_llama() -> Llama {
         })
     });
     Llama::new(config, weights.unwrap())
-}
-
-fn stirred(llama: &Llama, config: &DpoConfig) -> LoraSet {
-    let lora = fresh_lora(llama, config).unwrap();
-    for (index, (_, var)) in lora.named_vars().into_iter().enumerate() {
-        let scale = if index % 2 == 1 { 0.02 } else { 1.0 / (var.dims()[1] as f64).sqrt() };
-        var.set(&tensor(100 + index as u64, var.dims(), scale, 0.0)).unwrap();
-    }
-    lora
 }
 
 #[track_caller]

@@ -103,6 +103,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         }
         Command::Train { command: TrainCommand::Dpo(args) } => cmd::train::dpo(&args),
         Command::Eval { command: EvalCommand::Tasks(args) } => cmd::eval::tasks(&args),
+        Command::Eval { command: EvalCommand::Alignment(args) } => cmd::alignment::evaluate(&args),
         Command::Bench { command } => match command {
             BenchCommand::Engine(args) => cmd::bench::engine(&args),
             BenchCommand::Train(args) => cmd::bench::train(&args),

@@ -1,7 +1,8 @@
 """Compares our logits with those of transformers and peft on the same files.
 
     lode model export-hf smollm2-135m --out BASE
-    python tests/python/check_adapter.py --base BASE --adapter ADAPTER
+    lode model merge --adapter ADAPTER --out MERGED
+    python tests/python/check_adapter.py --base BASE --adapter ADAPTER --merged MERGED
 
 ADAPTER is a folder that training wrote. Its probe.json holds some texts with their token ids and
 our own logits at the last position, with and without the adapter, for a sample of the vocabulary.
@@ -9,7 +10,8 @@ Checks, for each of them:
   * the exported tokenizer gives the same token ids;
   * the exported base gives the same logits as our forward;
   * peft loads the adapter on the base, without a missing or left-over tensor, and gives the same
-    logits as our forward with the adapter.
+    logits as our forward with the adapter;
+  * the merged model gives those logits, too.
 The adapter must also change something, or the comparison would prove nothing.
 Exits with 1 and says what differs.
 """
@@ -38,6 +40,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", required=True, help="folder that the export wrote")
     parser.add_argument("--adapter", required=True, help="folder that training wrote")
+    parser.add_argument("--merged", help="folder that merging wrote")
     args = parser.parse_args()
 
     with open(os.path.join(args.adapter, "probe.json"), encoding="utf-8") as file:
@@ -73,6 +76,11 @@ def main():
         theirs = last_logits(model, case["ids"], sample)
         compare("adapter", case, case["adapter"], theirs)
         effect = max(effect, (theirs - torch.tensor(case["base"], dtype=torch.float64)).abs().max().item())
+
+    if args.merged:
+        merged = AutoModelForCausalLM.from_pretrained(args.merged, torch_dtype=torch.float32).eval()
+        for case in cases:
+            compare("merged", case, case["adapter"], last_logits(merged, case["ids"], sample))
 
     if effect < LEAST_EFFECT:
         faults.append(f"the adapter changes logits by {effect:.2e} at most; train it longer, this proves nothing")

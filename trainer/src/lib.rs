@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod alignment;
 pub mod checkpoint;
 mod config;
 mod data;

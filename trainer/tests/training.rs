@@ -408,6 +408,26 @@ fn unusable_pairs_are_dropped_and_counted_by_reason() {
 }
 
 #[test]
+fn margins_choose_and_weigh_pairs() {
+    let mut all = pairs(4);
+    for (pair, margin_milli) in all.iter_mut().zip([Some(100), Some(300), None, Some(-50)]) {
+        pair.margin_milli = margin_milli;
+    }
+    let used = |min_margin_milli, weighting| {
+        let selection = Selection { max_length: 90, min_margin_milli, weighting };
+        let (used, report) = tokenise(&model().tokenizer, &all, &selection).unwrap();
+        let of = |pair: &TokenPair| (pair.id.clone(), (pair.weight * 1000.0).round() as i64);
+        let dropped = report.dropped.get(&DropReason::LowMargin).copied().unwrap_or(0);
+        (used.iter().map(of).collect::<Vec<_>>(), dropped)
+    };
+    let pair = |i: usize, weight: i64| (format!("pair-{i}"), weight);
+    let uniform = Weighting::Uniform;
+    assert_eq!(used(None, uniform), ((0..4).map(|i| pair(i, 1000)).collect(), 0));
+    assert_eq!(used(Some(200), uniform), (vec![pair(1, 1000)], 3));
+    assert_eq!(used(None, Weighting::Margin), (vec![pair(0, 500), pair(1, 1500)], 2));
+}
+
+#[test]
 fn impossible_settings_are_refused_by_name() {
     let bad = |change: fn(&mut DpoConfig), name: &str| {
         let mut config = config();

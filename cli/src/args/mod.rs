@@ -21,7 +21,7 @@ pub(crate) use model::{KeyCommand, MergeModel, ModelCommand};
 pub(crate) use task::{
     BenchTasks, OwnCommand, OwnTask, Section, ShowTask, TaskCommand, TaskPart, TaskSelection,
 };
-pub(crate) use train::{EvalCommand, EvalTasks, TrainCommand, TrainDpo};
+pub(crate) use train::{EvalAlignment, EvalCommand, EvalTasks, TrainCommand, TrainDpo};
 
 /// Lode turns idle GPUs into preference data that anyone can check.
 ///

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use lode_trainer::{LossKind, Schedule};
+use lode_trainer::{LossKind, Schedule, alignment::Method};
 
 /// `lode train …`
 #[derive(Debug, Subcommand)]
@@ -94,6 +94,42 @@ pub(crate) struct TrainDpo {
 pub(crate) enum EvalCommand {
     /// Pass rate on held-out tasks, with and without an adapter.
     Tasks(Box<EvalTasks>),
+    /// AlignX's alignment accuracy: whether an adapter prefers what each person preferred.
+    Alignment(EvalAlignment),
+}
+
+/// `lode eval alignment`
+#[derive(Debug, Args)]
+pub(crate) struct EvalAlignment {
+    /// The reference: a name that `lode model pull` knows, a GGUF file or an HF folder.
+    #[arg(long, default_value = "smollm2-135m")]
+    pub(crate) base: String,
+    /// The policy: a PEFT adapter on that base. Without one the policy is the base itself.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) adapter: Option<PathBuf>,
+    /// Rows in AlignX's evaluation schema: a JSON list.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: PathBuf,
+    /// How the policy is told of the person: ica (behaviour) or pba (profile).
+    #[arg(long, default_value = "ica", value_parser = method)]
+    pub(crate) method: Method,
+    /// Score the first so many rows only.
+    #[arg(long)]
+    pub(crate) rows: Option<usize>,
+    /// Write summary and every row's scores here as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// The same on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn method(name: &str) -> Result<Method, String> {
+    match name {
+        "ica" => Ok(Method::Ica),
+        "pba" => Ok(Method::Pba),
+        _ => Err("expected ica or pba".into()),
+    }
 }
 
 /// `lode eval tasks`
