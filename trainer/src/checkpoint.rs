@@ -12,10 +12,10 @@ use candle_core::{Device, Tensor};
 use lode_model::{write_json, write_safetensors};
 use serde::{Deserialize, Serialize};
 
-use crate::dpo::SelfTests;
 use crate::error::{Result, TrainError};
 use crate::loss::LogProbs;
 use crate::optim::Slot;
+use crate::trainer::SelfTests;
 
 const PREFIX: &str = "step-";
 const STATE: &str = "state.json";

@@ -77,6 +77,14 @@ pub enum TrainError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A kept reference is not what it should be.
+    #[error("the kept reference {path} cannot be used: {reason}; delete it, and it is computed again", path = path.display())]
+    Reference {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The training thread could not be started, or panicked.
     #[error("the training thread {0}")]
     Thread(String),

@@ -17,14 +17,13 @@ mod metrics;
 mod optim;
 mod output;
 mod policy;
+mod reference;
 mod schedule;
+mod trainer;
 
 pub use config::DpoConfig;
 pub use data::{DataReport, DropReason, Pair, Selection, TokenPair, Weighting, preview, tokenise};
-pub use dpo::{
-    CHECKPOINT_DIR, METRICS_FILE, Outcome, RunOptions, SelfTests, Trainer, evaluate, fresh_lora,
-    train,
-};
+pub use dpo::{CHECKPOINT_DIR, METRICS_FILE, Outcome, RunOptions, evaluate, train};
 pub use error::{Result, TrainError};
 pub use loss::{
     DpoLoss, LogProbs, LossKind, NORMALISATION, PairLoss, PairShape, log_sigmoid, sigmoid,
@@ -34,3 +33,4 @@ pub use optim::{AdamW, AdamWConfig, Gradients, Slot, clip, global_norm};
 pub use output::{MANIFEST_FILE, PROBE_FILE, Summary};
 pub use policy::{Evaluated, How, accumulate, log_probs};
 pub use schedule::{Sampler, Schedule, learning_rate};
+pub use trainer::{SelfTests, Trainer, fresh_lora};

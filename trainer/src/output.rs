@@ -8,10 +8,11 @@ use serde_json::json;
 
 use crate::config::DpoConfig;
 use crate::data::{DataReport, TokenPair};
-use crate::dpo::{RunOptions, SelfTests};
+use crate::dpo::RunOptions;
 use crate::error::{Result, TrainError};
 use crate::loss::NORMALISATION;
 use crate::metrics::StepMetrics;
+use crate::trainer::SelfTests;
 
 /// Name of the manifest file.
 pub const MANIFEST_FILE: &str = "run.json";

@@ -407,6 +407,45 @@ fn unusable_pairs_are_dropped_and_counted_by_reason() {
     ));
 }
 
+/// A kept reference is taken, changes nothing, and is not believed where it is wrong.
+#[test]
+fn a_reference_is_computed_once_and_checked() {
+    let (model, pairs, config) = (model(), pairs(5), config());
+    let cache = tempfile::tempdir().unwrap();
+    let run = |config: &DpoConfig, pairs: &[Pair]| {
+        let (out, mut observer) = (tempfile::tempdir().unwrap(), Recorder::default());
+        let reference_cache = Some(cache.path().to_owned());
+        let options = RunOptions { reference_cache, ..options(false) };
+        let outcome = train(&model, pairs, config, &options, out.path(), &mut observer)?;
+        Ok::<_, TrainError>((outcome.metrics, observer.references))
+    };
+    let kept = || std::fs::read_dir(cache.path()).unwrap().flatten().map(|entry| entry.path());
+    let (first, computed) = run(&config, &pairs).unwrap();
+    assert!(computed > 0);
+    assert_eq!(run(&config, &pairs).unwrap(), (first, 0));
+    let other = DpoConfig { learning_rate: 1e-3, ..config.clone() };
+    assert_eq!(run(&other, &pairs).unwrap().1, 0, "the rate changes no reference");
+    assert!(run(&config, &pairs[1..]).unwrap().1 > 0, "other pairs have another");
+    assert_eq!(kept().count(), 2);
+    for path in kept() {
+        let whole = std::fs::read(&path).unwrap();
+        let values = whole.len() - 16 * pairs.len();
+        let mut wrong = whole.clone();
+        wrong[values..].iter_mut().for_each(|byte| *byte ^= 1);
+        std::fs::write(&path, &wrong).unwrap();
+    }
+    for cut in [false, true] {
+        if cut {
+            kept().for_each(|path| {
+                let whole = std::fs::read(&path).unwrap();
+                std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+            });
+        }
+        let error = run(&config, &pairs).unwrap_err();
+        assert!(matches!(error, TrainError::Reference { .. }), "{error}");
+    }
+}
+
 #[test]
 fn margins_choose_and_weigh_pairs() {
     let mut all = pairs(4);

@@ -78,6 +78,9 @@ pub(crate) struct TrainDpo {
     /// Steps between checkpoints.
     #[arg(long, default_value_t = 10)]
     pub(crate) save_every: u64,
+    /// Keep the reference's log-probabilities here, and take them from here for the same base and pairs.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) reference_cache: Option<PathBuf>,
     /// Start anew even where a checkpoint lies in the output folder.
     #[arg(long)]
     pub(crate) restart: bool,

@@ -134,6 +134,7 @@ pub(crate) fn dpo(args: &TrainDpo) -> anyhow::Result<Outcome> {
         resume: !args.restart,
         base_name: args.base.clone(),
         data_name: args.bundle.display().to_string(),
+        reference_cache: args.reference_cache.clone(),
         ..RunOptions::default()
     };
     if args.restart && args.out.exists() {
