@@ -116,6 +116,7 @@ fn compare(what: &str, found: &[Vec<f32>], wanted: &[Summary]) -> f64 {
     let mut largest = 0.0f64;
     for (place, (found, wanted)) in found.iter().zip(wanted).enumerate() {
         let norm = found.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+        assert!(norm.is_finite(), "{what}, tensor {place} holds what is no number");
         let mut off = (norm - wanted.norm).abs() / wanted.norm;
         let stride = (found.len() / wanted.values.len()).max(1);
         for (found, value) in found.iter().step_by(stride).zip(&wanted.values) {

@@ -7,7 +7,7 @@
 //!
 //! Three limits, each off unless the configuration sets it: the driver's own (a GPU that may draw more is
 //! told to draw less, or the miner does not start), the mean of what is drawn, and the temperature. The
-//! last two hold new work off; groups in work are brought to their end, as they are outside the hours.
+//! last two hold new work off, and so does a driver that has forgotten its limit; groups in work are brought to their end, as they are outside the hours.
 //! Readings that stop hold new work off, too: a limit that nobody watches is none.
 
 mod smi;
@@ -21,6 +21,9 @@ pub(crate) use smi::{PROGRAM as SMI, run as run_smi};
 
 /// Time between two readings.
 pub(crate) const READ_EVERY: Duration = Duration::from_secs(5);
+/// Why a limit that was set is not in force.
+const NOT_KEPT: &str =
+    "it was set, but the driver did not keep it; `nvidia-smi -pm 1` makes it stay";
 /// Time over which power is averaged.
 const MEAN_OVER: Duration = Duration::from_secs(600);
 /// Work is taken again so far below the hottest temperature, °C.
@@ -112,12 +115,7 @@ impl PowerConfig {
     /// Whether anything is limited.
     #[must_use]
     pub fn limits(&self) -> bool {
-        self.limit_watts > 0 || self.watched()
-    }
-
-    /// Whether something is to be watched while the miner runs.
-    pub(crate) fn watched(&self) -> bool {
-        self.mean_watts > 0 || self.max_celsius > 0
+        self.limit_watts > 0 || self.mean_watts > 0 || self.max_celsius > 0
     }
 
     /// The GPUs as they are now. Blocks for some seconds at most.
@@ -167,7 +165,7 @@ impl PowerConfig {
     /// [`PowerError`] where a limit cannot be kept.
     pub fn enforce(&self) -> Result<Vec<Reading>, PowerError> {
         let before = self.read()?;
-        let mut refused = SmiError::Silent;
+        let mut refused = None;
         for (gpu, _) in self.over(&before) {
             let watts = self.limit_watts.to_string();
             let arguments = ["-i", gpu, "-pl", &watts].map(str::to_owned);
@@ -175,7 +173,7 @@ impl PowerConfig {
                 Ok(_) => {
                     tracing::info!(gpu, watts = self.limit_watts, "set the driver's power limit")
                 }
-                Err(error) => refused = error,
+                Err(error) => refused = Some(error.to_string()),
             }
         }
         let after = if self.over(&before).is_empty() { before } else { self.read()? };
@@ -185,7 +183,7 @@ impl PowerConfig {
                 gpu: (*gpu).to_owned(),
                 has_mw: *has_mw,
                 want_watts: self.limit_watts,
-                reason: refused.to_string(),
+                reason: refused.unwrap_or_else(|| NOT_KEPT.into()),
             }),
         }
     }
@@ -220,7 +218,10 @@ pub(crate) struct Governor {
     max_celsius: Option<i32>,
     /// Mean power, mW, with the time of the last reading.
     mean: Option<(f64, Duration)>,
+    /// What a GPU may draw at most, mW; 0: whatever it may.
+    limit_mw: u64,
     hot: bool,
+    unlimited: bool,
     thirsty: bool,
     /// When it was last seen.
     seen: Duration,
@@ -229,6 +230,7 @@ pub(crate) struct Governor {
 /// Why no new work is taken.
 const TOO_HOT: &str = "a GPU is as hot as power.max_celsius allows";
 const TOO_MUCH: &str = "the GPUs draw more on average than power.mean_watts";
+const UNLIMITED: &str = "the driver lets a GPU draw more than power.limit_watts again";
 const UNSEEN: &str = "the GPUs' power and temperature cannot be read";
 
 impl Governor {
@@ -238,7 +240,9 @@ impl Governor {
             mean_watts: config.mean_watts.into(),
             max_celsius: i32::try_from(config.max_celsius).ok().filter(|most| *most > 0),
             mean: None,
+            limit_mw: u64::from(config.limit_watts) * 1000,
             hot: false,
+            unlimited: false,
             thirsty: false,
             seen: now,
         }
@@ -248,6 +252,8 @@ impl Governor {
     pub(crate) fn observe(&mut self, now: Duration, readings: Option<&[Reading]>) {
         let Some(readings) = readings else { return };
         self.seen = now;
+        let over = |reading: &Reading| reading.limit_mw.is_some_and(|has| has > self.limit_mw);
+        self.unlimited = self.limit_mw > 0 && readings.iter().any(over);
         if let (Some(most), Some(celsius)) =
             (self.max_celsius, readings.iter().filter_map(|reading| reading.celsius).max())
         {
@@ -273,6 +279,8 @@ impl Governor {
     pub(crate) fn closed(&self, now: Duration) -> Option<&'static str> {
         if now.saturating_sub(self.seen) > BLIND {
             Some(UNSEEN)
+        } else if self.unlimited {
+            Some(UNLIMITED)
         } else if self.hot {
             Some(TOO_HOT)
         } else {

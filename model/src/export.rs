@@ -2,8 +2,10 @@
 //! very weights that we train on.
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use candle_core::Tensor;
 use serde_json::{Value as Json, json};
@@ -11,16 +13,37 @@ use serde_json::{Value as Json, json};
 use crate::Model;
 use crate::error::{ModelError, Result};
 
+/// Number of the next temporary file of this process.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
 /// Writes bytes under a temporary name, syncs, and renames: readers see all of it or nothing.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomically_with(path, |file| {
+        file.write_all(bytes).map_err(|e| ModelError::io("write", path, e))
+    })
+}
+
+/// The same for what is too large to be held as bytes.
+pub(crate) fn write_atomically_with(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
+) -> Result<()> {
     let io = |e| ModelError::io("write", path, e);
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
+    // Two writers of one file must not share it: the last to end wins.
+    name.push(format!(".{}-{}.partial", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
     let partial = path.with_file_name(name);
-    let mut file = std::fs::File::create(&partial).map_err(io)?;
-    file.write_all(bytes).map_err(io)?;
-    file.sync_all().map_err(io)?;
-    std::fs::rename(&partial, path).map_err(io)
+    let mut file = BufWriter::new(File::create(&partial).map_err(io)?);
+    let written = write(&mut file).and_then(|()| {
+        file.flush().map_err(io)?;
+        file.get_ref().sync_all().map_err(io)?;
+        std::fs::rename(&partial, path).map_err(io)
+    });
+    if written.is_err() {
+        // What is left of it is of no use; the first error is the one to tell.
+        let _ = std::fs::remove_file(&partial);
+    }
+    written
 }
 
 /// Writes pretty JSON with a final newline.

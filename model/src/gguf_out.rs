@@ -5,7 +5,7 @@
 //! stay f32.
 
 use std::fs::File;
-use std::io::{BufReader, Cursor};
+use std::io::BufReader;
 use std::path::Path;
 
 use candle_core::quantized::gguf_file::{self, Content, Value};
@@ -13,7 +13,7 @@ use candle_core::quantized::{GgmlDType, QTensor};
 
 use crate::Model;
 use crate::error::{ModelError, Result};
-use crate::export::write_atomically;
+use crate::export::write_atomically_with;
 use crate::weights::{gguf_name, permute};
 
 /// How matrices are stored.
@@ -95,7 +95,5 @@ pub fn export_gguf(
     }
     let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(k, v)| (k.as_str(), v)).collect();
     let tensors: Vec<(&str, &QTensor)> = tensors.iter().map(|(k, v)| (k.as_str(), v)).collect();
-    let mut bytes = Cursor::new(Vec::new());
-    gguf_file::write(&mut bytes, &metadata, &tensors)?;
-    write_atomically(out, &bytes.into_inner())
+    write_atomically_with(out, |file| Ok(gguf_file::write(file, &metadata, &tensors)?))
 }

@@ -4,6 +4,7 @@ A pair is {"prompt_ids": [...], "chosen_ids": [...], "rejected_ids": [...]}, the
 """
 
 import os
+import time
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -19,14 +20,20 @@ TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 
 
 class OnTokens(DPOTrainer):
-    """A DPO trainer that takes the pairs as they are, in their order, and notes every loss."""
+    """A DPO trainer that takes the pairs as they are, in their order, and notes every loss and the time of the reference."""
 
     def __init__(self, *args, **kwargs):
-        self.losses = []
+        self.losses, self.reference_s = [], 0.0
         super().__init__(*args, **kwargs)
 
     def _prepare_dataset(self, dataset, *args, **kwargs):
         return dataset
+
+    def _precompute_ref_logps(self, *args, **kwargs):
+        began = time.perf_counter()
+        found = super()._precompute_ref_logps(*args, **kwargs)
+        self.reference_s += time.perf_counter() - began
+        return found
 
     def compute_loss(self, *args, **kwargs):
         found = super().compute_loss(*args, **kwargs)

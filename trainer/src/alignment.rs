@@ -172,29 +172,45 @@ pub fn score(
         let ids = tokenizer.encode(text, Specials::Parse)?;
         Ok(ids[ids.len().saturating_sub(MAX_PART_TOKENS)..].to_vec())
     };
-    let mut scores = Vec::with_capacity(rows.len());
+    let answer = |text: &str| -> Result<Vec<u32>> {
+        let mut ids = encode(text)?;
+        ids.push(eos);
+        Ok(ids)
+    };
+    let pair = |idx: usize, prompt: &str| -> Result<TokenPair> {
+        let row = &rows[idx];
+        let mut ids = vec![bos];
+        ids.extend(encode(prompt)?);
+        let (chosen, rejected) = (answer(&row.chosen)?, answer(&row.rejected)?);
+        let (needed, limit) =
+            (ids.len() + chosen.len().max(rejected.len()), model.config.max_positions);
+        if needed > limit {
+            return Err(TrainError::RowTooLong { row: idx, needed, limit });
+        }
+        Ok(TokenPair { id: idx.to_string(), prompt: ids, chosen, rejected, weight: 1.0 })
+    };
+    // All of them first: one that does not fit is not to be met after hours.
+    let mut pairs = Vec::with_capacity(rows.len());
     for (idx, row) in rows.iter().enumerate() {
-        let answer = |text: &str| -> Result<Vec<u32>> {
-            let mut ids = encode(text)?;
-            ids.push(eos);
-            Ok(ids)
+        let profile = match method {
+            Method::Ica => None,
+            Method::Pba => Some(pair(idx, &row.profile_prompt())?),
         };
-        let pair = |prompt: String| -> Result<TokenPair> {
-            let mut ids = vec![bos];
-            ids.extend(encode(&prompt)?);
-            let (chosen, rejected) = (answer(&row.chosen)?, answer(&row.rejected)?);
-            Ok(TokenPair { id: idx.to_string(), prompt: ids, chosen, rejected, weight: 1.0 })
-        };
+        pairs.push((pair(idx, &row.behaviour_prompt())?, profile));
+    }
+    let mut scores = Vec::with_capacity(rows.len());
+    for (idx, (behaviour, profile)) in pairs.iter().enumerate() {
         let one = |pair: &TokenPair, lora| -> Result<LogProbs> {
-            let unknown = LogProbs { chosen: f64::NAN, rejected: f64::NAN };
-            Ok(log_probs(&llama, lora, &[pair])?.pop().unwrap_or(unknown))
+            let found = log_probs(&llama, lora, &[pair])?.pop();
+            found.filter(|one| one.chosen.is_finite() && one.rejected.is_finite()).ok_or_else(
+                || TrainError::NotFinite { step: 0, what: format!("a score of row {idx}") },
+            )
         };
-        let behaviour = pair(row.behaviour_prompt())?;
-        let reference = one(&behaviour, None)?;
-        let policy = match (method, lora) {
-            (Method::Ica, None) => reference,
-            (Method::Ica, Some(_)) => one(&behaviour, lora)?,
-            (Method::Pba, _) => one(&pair(row.profile_prompt())?, lora)?,
+        let reference = one(behaviour, None)?;
+        let policy = match (profile, lora) {
+            (None, None) => reference,
+            (None, Some(_)) => one(behaviour, lora)?,
+            (Some(profile), _) => one(profile, lora)?,
         };
         let reward = |policy: f64, reference: f64| BETA * (policy - reference);
         let right =

@@ -77,6 +77,18 @@ pub enum TrainError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A row of an evaluation does not fit the model.
+    #[error(
+        "row {row} has {needed} tokens, the model takes {limit}; leave it out, or take another model"
+    )]
+    RowTooLong {
+        /// Its place, from 0.
+        row: usize,
+        /// Its tokens.
+        needed: usize,
+        /// The model's context.
+        limit: usize,
+    },
     /// A kept reference is not what it should be.
     #[error("the kept reference {path} cannot be used: {reason}; delete it, and it is computed again", path = path.display())]
     Reference {

@@ -50,11 +50,18 @@ fn probe(model: &Model, lora: &LoraSet, pairs: &[TokenPair]) -> Result<serde_jso
         (0..model.config.vocab).step_by(stride).map(|id| id as u32).collect();
     let sample = Tensor::new(vocabulary.as_slice(), &Device::Cpu)?;
     let mut cases = Vec::new();
-    for pair in pairs.iter().take(PROBE_TEXTS) {
+    let mut prompts: Vec<&TokenPair> = Vec::new();
+    for pair in pairs {
+        if prompts.len() < PROBE_TEXTS && prompts.iter().all(|other| other.prompt != pair.prompt) {
+            prompts.push(pair);
+        }
+    }
+    for pair in prompts {
         let text = model.tokenizer.decode(&pair.prompt)?;
         let packed = Packed::single(&pair.prompt)?;
         let last = |lora: Option<&LoraSet>| -> Result<Vec<f32>> {
-            let hidden = llama.hidden(&packed, lora)?.narrow(0, pair.prompt.len() - 1, 1)?;
+            let hidden =
+                llama.hidden_untracked(&packed, lora)?.narrow(0, pair.prompt.len() - 1, 1)?;
             Ok(llama.logits(&hidden)?.flatten_all()?.index_select(&sample, 0)?.to_vec1()?)
         };
         cases.push(json!({ "text": text, "ids": pair.prompt, "base": last(None)?, "adapter": last(Some(lora))? }));

@@ -3,6 +3,8 @@
 //! Pairs of one prompt go through the model as one sequence, `prompt | chosen | rejected | chosen | …`: the
 //! prompt, which is nearly all of a long document, is computed once for all of them, forward and backward.
 
+use std::collections::HashMap;
+
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor};
 use lode_model::{Llama, LoraSet, Packed};
@@ -82,13 +84,16 @@ pub fn log_probs(
 /// their first ones.
 pub(crate) fn by_prompt(pairs: &[&TokenPair], most: usize) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
+    // The group of each prompt that still has room.
+    let mut open: HashMap<&[u32], usize> = HashMap::new();
     for (place, pair) in pairs.iter().enumerate() {
-        let same = |group: &&mut Vec<usize>| {
-            group.len() < most && group.first().is_some_and(|g| pairs[*g].prompt == pair.prompt)
-        };
-        match groups.iter_mut().find(same) {
-            Some(group) => group.push(place),
-            None => groups.push(vec![place]),
+        let group = *open.entry(&pair.prompt).or_insert_with(|| {
+            groups.push(Vec::new());
+            groups.len() - 1
+        });
+        groups[group].push(place);
+        if groups[group].len() >= most {
+            open.remove(&pair.prompt[..]);
         }
     }
     groups

@@ -1,7 +1,8 @@
 //! Reference log-probabilities kept between runs.
 //!
 //! A run over the same base and the same pairs needs the same reference, whatever its loss, rate or adapter.
-//! The file's name is a hash of everything that the numbers depend on; what is loaded is believed only after
+//! The file's name is a hash of base, tokenizer, pairs, packing and version; another processor may give other last
+//! bits, so that a kept reference equals a computed one to within 1e-5, and bit for bit on the same machine. What is loaded is believed only after
 //! one in a hundred of them, at least one, has been computed again.
 
 use std::path::{Path, PathBuf};
@@ -19,12 +20,18 @@ const CONTEXT: &str = "lode/dpo-reference/v1";
 const TENSOR: &str = "reference";
 
 /// The file in `folder` for this base and these pairs.
-pub(crate) fn path(folder: &Path, model: &Model, report: &DataReport) -> Result<PathBuf> {
+pub(crate) fn path(
+    folder: &Path,
+    model: &Model,
+    report: &DataReport,
+    pairs_a_sequence: usize,
+) -> Result<PathBuf> {
     let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
     hasher.update(&model.weights.fingerprint()?);
     hasher.update(&model.tokenizer.fingerprint());
     hasher.update(report.hash.as_bytes());
-    hasher.update(format!("{:?}", model.llama().dtype()).as_bytes());
+    hasher.update(&(pairs_a_sequence as u64).to_le_bytes());
+    hasher.update(format!("{:?} {}", model.llama().dtype(), env!("CARGO_PKG_VERSION")).as_bytes());
     let name = hasher.finalize().to_hex();
     Ok(folder.join(format!("reference-{}.safetensors", &name.as_str()[..32])))
 }
@@ -54,11 +61,17 @@ pub(crate) fn load(path: &Path, pairs: usize) -> Result<Option<Vec<LogProbs>>> {
     Ok(Some(found))
 }
 
+/// Makes the folder, and sees whether it can be written to: before hours of work, not after.
+pub(crate) fn prepare(path: &Path) -> Result<()> {
+    let Some(folder) = path.parent() else { return Ok(()) };
+    std::fs::create_dir_all(folder).map_err(|e| TrainError::io("create", folder, e))?;
+    let probe = path.with_extension(format!("{}.probe", std::process::id()));
+    std::fs::write(&probe, [0; 1]).map_err(|e| TrainError::io("write", &probe, e))?;
+    std::fs::remove_file(&probe).map_err(|e| TrainError::io("remove", &probe, e))
+}
+
 /// Writes the file, whole or not at all.
 pub(crate) fn save(path: &Path, reference: &[LogProbs]) -> Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|e| TrainError::io("create", folder, e))?;
-    }
     let values: Vec<f64> = reference.iter().flat_map(|r| [r.chosen, r.rejected]).collect();
     let tensor = Tensor::from_vec(values, (reference.len(), 2), &Device::Cpu)?;
     Ok(write_safetensors(path, &[(TENSOR.to_owned(), tensor)])?)

@@ -125,7 +125,7 @@ impl<'a> Trainer<'a> {
         let Some(folder) = &options.reference_cache else {
             return self.compute_reference(observer);
         };
-        let path = reference::path(folder, model, report)?;
+        let path = reference::path(folder, model, report, self.config.micro_batch)?;
         if let Some(kept) = reference::load(&path, self.pairs.len())? {
             if let Some(reason) = self.recheck(&kept, self.config.seed)? {
                 return Err(TrainError::Reference { path, reason });
@@ -133,6 +133,7 @@ impl<'a> Trainer<'a> {
             self.reference = kept;
             return Ok(());
         }
+        reference::prepare(&path)?;
         self.compute_reference(observer)?;
         reference::save(&path, &self.reference)
     }

@@ -46,9 +46,9 @@ pub(crate) struct TrainDpo {
     #[arg(long, default_value_t = 2)]
     pub(crate) warmup_steps: u64,
     /// Leave out pairs whose quality differs by less, thousandths.
-    #[arg(long, value_name = "MILLI")]
+    #[arg(long, value_name = "MILLI", allow_negative_numbers = true)]
     pub(crate) min_margin_milli: Option<i64>,
-    /// Let each pair count in proportion to how much its quality differs.
+    /// Let each pair count in proportion to how much its quality differs; pairs without a difference are left out.
     #[arg(long)]
     pub(crate) weigh_by_margin: bool,
     /// Most pairs of one prompt that go through the model as one sequence, the prompt once for all.

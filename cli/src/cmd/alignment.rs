@@ -58,6 +58,11 @@ pub(crate) fn evaluate(args: &EvalAlignment) -> anyhow::Result<Outcome> {
                 .with_context(|| format!("cannot load the adapter {}", folder.display()))
         })
         .transpose()?;
+    // Before hours of work, not after.
+    let cannot = |out: &std::path::Path| format!("cannot write {}", out.display());
+    if let Some(out) = &args.out {
+        std::fs::write(out, "").with_context(|| cannot(out))?;
+    }
     let bar = term::step_bar(rows.len() as u64, "rows");
     let scores =
         score(&model, lora.as_ref(), &rows, args.method, |done| bar.set_position(done as u64))?;
@@ -72,7 +77,7 @@ pub(crate) fn evaluate(args: &EvalAlignment) -> anyhow::Result<Outcome> {
     };
     if let Some(out) = &args.out {
         let text = serde_json::to_vec_pretty(&report)?;
-        std::fs::write(out, text).with_context(|| format!("cannot write {}", out.display()))?;
+        std::fs::write(out, text).with_context(|| cannot(out))?;
     }
     if args.json {
         term::json(&report)?;

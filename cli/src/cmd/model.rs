@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use lode_engine::store::{KnownModel, ModelFile, OnPull, PullEvent, Sources, Store};
 
 use lode_model::LoraSet;
@@ -63,12 +63,24 @@ pub(crate) fn pull(name: &str, from: Option<&Path>, json: bool) -> anyhow::Resul
 pub(crate) fn merge(args: &MergeModel) -> anyhow::Result<Outcome> {
     let folder = Path::new(&args.base);
     let base = if folder.is_dir() { folder.to_owned() } else { obtain(&args.base)?.path };
+    let same = |a: &Path, b: &Path| {
+        a.canonicalize().ok().zip(b.canonicalize().ok()).is_some_and(|(a, b)| a == b)
+    };
+    ensure!(!same(&base, &args.out), "--out is the base itself; name another folder");
+    let shards = args.out.join("model.safetensors.index.json");
+    ensure!(!shards.exists(), "{} is there: --out holds another model", shards.display());
+    ensure!(
+        args.gguf.is_empty() || base.is_file(),
+        "--gguf needs a base that is a GGUF file: its tokenizer is copied; {} is a folder",
+        base.display()
+    );
     let read = || format!("cannot load {}", base.display());
     let model = lode_model::Model::load(&base).with_context(read)?;
     let adapter = || format!("cannot load the adapter {}", args.adapter.display());
     let dtype = model.llama().dtype();
     let lora = LoraSet::load(&args.adapter, &model.config, dtype).with_context(adapter)?;
     let merged = model.merged(&lora)?;
+    drop(model);
     let write = || format!("cannot write {}", args.out.display());
     lode_model::export_hf(&merged, &args.out).with_context(write)?;
     for kind in &args.gguf {

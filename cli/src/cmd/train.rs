@@ -12,7 +12,8 @@ use lode_bundle::{
 };
 use lode_model::{LoraSpec, Model};
 use lode_trainer::{
-    DataReport, DpoConfig, DpoLoss, Observer, Pair, RunOptions, StepMetrics, Weighting, train,
+    DataReport, DpoConfig, DpoLoss, Observer, Pair, RunOptions, StepMetrics, Weighting, tokenise,
+    train,
 };
 
 use crate::{Outcome, args::TrainDpo, cmd::model::obtain, term};
@@ -137,6 +138,9 @@ pub(crate) fn dpo(args: &TrainDpo) -> anyhow::Result<Outcome> {
         reference_cache: args.reference_cache.clone(),
         ..RunOptions::default()
     };
+    // Before anything is removed: settings that cannot be, pairs of which none is left.
+    config.check()?;
+    tokenise(&model.tokenizer, &pairs, &config.selection(model.config.max_positions))?;
     if args.restart && args.out.exists() {
         std::fs::remove_dir_all(&args.out)
             .with_context(|| format!("cannot empty {}", args.out.display()))?;

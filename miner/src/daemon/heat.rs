@@ -38,15 +38,13 @@ impl Heat {
             return Ok(None);
         }
         let first = read(config, PowerConfig::enforce).await?;
-        if !config.watched() {
-            return Ok(None);
-        }
         let began = Instant::now();
         let mut governor = Governor::new(config, Duration::ZERO);
         governor.observe(Duration::ZERO, Some(&first));
+        let gpus: Vec<String> = first.iter().map(|reading| reading.gpu.clone()).collect();
         tell(&events, first);
         let governor = Arc::new(Mutex::new(governor));
-        let watch = tokio::spawn(watch(config.clone(), Arc::clone(&governor), began, events));
+        let watch = tokio::spawn(watch(config.clone(), gpus, Arc::clone(&governor), began, events));
         Ok(Some(Self { began, governor, watch }))
     }
 
@@ -59,6 +57,7 @@ impl Heat {
 
 async fn watch(
     config: PowerConfig,
+    gpus: Vec<String>,
     governor: Arc<Mutex<Governor>>,
     began: Instant,
     events: EventSink,
@@ -77,7 +76,14 @@ async fn watch(
         let mut governor = governor.lock().unwrap_or_else(PoisonError::into_inner);
         governor.observe(began.elapsed(), readings.as_deref());
         drop(governor);
-        tell(&events, readings.unwrap_or_default());
+        // What is not read is not told as it was before.
+        let unread = |gpu: &String| Reading {
+            gpu: gpu.clone(),
+            draw_mw: None,
+            limit_mw: None,
+            celsius: None,
+        };
+        tell(&events, readings.unwrap_or_else(|| gpus.iter().map(unread).collect()));
     }
 }
 

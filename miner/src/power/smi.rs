@@ -3,7 +3,8 @@
 use std::{
     io::Read,
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -41,6 +42,20 @@ pub enum SmiError {
     Unreadable(String),
 }
 
+/// Whether one that hung has not ended yet: another would hang beside it.
+static STUCK: AtomicBool = AtomicBool::new(false);
+
+/// Kills one that hangs. It may do so in the driver, where no signal reaches it, so that only a thread of its
+/// own waits for its end.
+fn leave(mut child: Child) {
+    let _ = child.kill();
+    STUCK.store(true, Ordering::SeqCst);
+    std::thread::spawn(move || {
+        let _ = child.wait();
+        STUCK.store(false, Ordering::SeqCst);
+    });
+}
+
 /// What it says. Blocks for ten seconds at most.
 ///
 /// # Errors
@@ -49,6 +64,9 @@ pub(crate) fn run(
     program: &Path,
     arguments: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>,
 ) -> Result<String, SmiError> {
+    if STUCK.load(Ordering::SeqCst) {
+        return Err(SmiError::Silent);
+    }
     let unusable = |error: std::io::Error| SmiError::Unusable(error.to_string());
     let mut child = Command::new(program)
         .args(arguments)
@@ -66,8 +84,7 @@ pub(crate) fn run(
             Some(status) => break status,
             None if began.elapsed() < TIME => std::thread::sleep(POLL),
             None => {
-                // It may hang in the driver, where no signal reaches it: nobody waits for it.
-                let _ = child.kill();
+                leave(child);
                 return Err(SmiError::Silent);
             }
         }

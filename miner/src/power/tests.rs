@@ -78,6 +78,17 @@ fn all_gpus_together_are_meant() {
 }
 
 #[test]
+fn a_limit_that_the_driver_forgets_holds_work_off() {
+    let config = PowerConfig { limit_watts: 300, ..PowerConfig::default() };
+    let mut governor = Governor::new(&config, seconds(0));
+    let with = |limit_mw| vec![Reading { limit_mw: Some(limit_mw), ..at(1, 1)[0].clone() }];
+    for (limit_mw, closed) in [(300_000, None), (450_000, Some(UNLIMITED)), (250_000, None)] {
+        governor.observe(seconds(5), Some(&with(limit_mw)));
+        assert_eq!(governor.closed(seconds(5)), closed);
+    }
+}
+
+#[test]
 fn a_gpu_that_is_not_seen_gets_no_work() {
     let mut governor = Governor::new(&WATCHED, seconds(100));
     governor.observe(seconds(160), None);

@@ -144,11 +144,16 @@ pub(crate) fn train(args: &BenchTrain) -> anyhow::Result<Outcome> {
     let (mut rows, texts) = (Vec::new(), pairs::texts(args)?);
     for answer_tokens in lengths {
         let pairs = pairs::tokens(&model, &texts, answer_tokens)?;
-        let batch = usize::from(args.batch);
-        let steps = (pairs.len() * usize::from(args.epochs)).div_ceil(batch) as u64;
+        let (batch, peer_batch) = (usize::from(args.batch), usize::from(args.peer_batch));
+        ensure!(
+            pairs.len().is_multiple_of(batch) && batch.is_multiple_of(peer_batch),
+            "{} pairs in batches of {batch}, of which TRL takes {peer_batch} at once: each has to divide the one before",
+            pairs.len()
+        );
+        let steps = (pairs.len() * usize::from(args.epochs) / batch) as u64;
         let job = Job {
             batch,
-            peer_batch: usize::from(args.peer_batch).min(batch),
+            peer_batch,
             steps,
             rank: args.rank,
             alpha: ALPHA,
