@@ -29,7 +29,7 @@ const FOLDER: &str = "LODE_TEST_COORDINATOR";
 /// already when the kill before it comes; then the second point of its line is the one.
 const POINTS: [&str; 22] = [
     "coordinator:miner_joined:decided",
-    "coordinator:verifier_joined:synced",
+    "coordinator:verifier_joined:synced,coordinator:lease_issued:decided",
     "coordinator:epoch_opened:synced,coordinator:lease_issued:synced",
     "coordinator:nonce_committed:replied,coordinator:lease_issued:replied",
     "coordinator:nonce_revealed:decided,coordinator:lease_issued:decided",
