@@ -218,6 +218,20 @@ fn one_daemon_a_folder() {
     assert!(error.to_string().contains("is in use by another lode process"), "{error}");
 }
 
+/// sled's own lock outlives a log by a moment: its threads let go when they will, and a child that is being
+/// started holds it until its exec.
+#[test]
+fn a_log_that_is_being_let_go_is_waited_for() {
+    let folder = tempfile::tempdir().expect("folder");
+    drop(SledLog::open(folder.path()).expect("opens"));
+    let held = fs::File::open(folder.path().join("sled/db")).expect("there");
+    held.lock().expect("locks");
+    let path = folder.path().to_owned();
+    let opens = std::thread::spawn(move || SledLog::open(&path).map(drop));
+    held.unlock().expect("lets go");
+    opens.join().expect("no panic").expect("opens");
+}
+
 #[test]
 fn folders_that_cannot_be_used_are_explained() {
     let folder = tempfile::tempdir().expect("folder");

@@ -19,6 +19,7 @@ use std::{
     os::unix::fs::{FileExt, OpenOptionsExt},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use lode_proto::{id::Hash, limits::MAX_LOG_BATCH_RECORDS};
@@ -38,6 +39,11 @@ use crate::{
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Where the index of the oldest record kept is stored.
 const FIRST_KEY: &[u8] = b"m/first";
+/// How long sled's own lock is waited for, and how often it is tried.
+const SLED_LETS_GO: Duration = Duration::from_secs(5);
+const SLED_POLL: Duration = Duration::from_millis(10);
+/// What sled says while it is held.
+const SLED_LOCKED: &str = "could not acquire lock";
 /// Most keys removed in one go when trimming.
 const TRIM_KEYS: usize = 4_096;
 
@@ -95,6 +101,19 @@ fn open_store(folder: &Path) -> Result<sled::Db, LogError> {
                 .open()
                 .map_err(|error| explain(folder, "open", error))
         })
+    };
+    // The folder is ours ([`FolderLock`]), so that whoever holds sled's own lock is letting go of it: a thread of
+    // a log that was just closed, or a child that another thread is starting and that has not come to its exec.
+    let until = Instant::now() + SLED_LETS_GO;
+    let open = || loop {
+        match open() {
+            Err(LogError::File(error))
+                if error.reason.contains(SLED_LOCKED) && Instant::now() < until =>
+            {
+                std::thread::sleep(SLED_POLL);
+            }
+            other => return other,
+        }
     };
     match open() {
         Err(LogError::Corrupt { what, .. }) if set_aside_snapshots(&path) => {
